@@ -1,0 +1,154 @@
+"""Where evaluations run: one file a backend, its name the word that users type.
+
+A backend is an object with two methods::
+
+    imap(evaluate, tasks)   yields lists of (task id, Evaluation) as they end, in any order
+    close()                 ends what the backend started
+
+A list holds what arrived together, most often one evaluation; it is recorded in one go.
+
+`evaluate` is a callable object: a task in, an evaluation out, never an exception. `evaluate.payload` is
+the same object as bytes, for workers elsewhere; `evaluate.cpus` says how many CPUs one evaluation uses.
+`tasks` is an iterator that is pulled lazily. While something is in flight its end is not final: a failed
+point may be fed in again, so a backend asks once more after each evaluation that it has yielded.
+Closing the generator cancels what is in flight.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+from ..errors import BackendError, BackendUnavailable
+from ..evaluation import Evaluation, Task
+
+__all__ = ["Backend", "backend_names", "create_backend"]
+
+#: Word -> class, for those that come with otwrap; others are entry points in the group of this name.
+_BUILT_IN = {
+    "serial": "Serial",
+    "threads": "Threads",
+    "multiprocessing": "Multiprocessing",
+    "joblib": "Joblib",
+}
+_GROUP = "otwrap.backends"
+
+#: Names of otwrapy.
+_ALIASES = {
+    "concurrent/thread": "threads",
+    "concurrent/process": "multiprocessing",
+    "pathos": "multiprocessing",
+    "ipython": "ipyparallel",
+}
+
+#: Words of otwrapy and of the plan that this version has no backend for.
+_NOT_YET = ("ipyparallel", "dispy", "dask", "dask/ssh", "dask/slurm", "mpi")
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What :class:`otwrap.Campaign` asks of a backend."""
+
+    def imap(
+        self, evaluate: Callable[[Task], Evaluation], tasks: Iterator[Task]
+    ) -> Iterator[list[tuple[int, Evaluation]]]:
+        """Yield lists of task id and evaluation as they end.
+
+        Parameters
+        ----------
+        evaluate : callable
+            A task in, an evaluation out.
+        tasks : iterator of Task
+            Pulled lazily.
+        """
+        ...
+
+    def close(self) -> None:
+        """End what the backend started. May be called twice."""
+        ...
+
+
+def backend_names() -> list[str]:
+    """Return the words that `backend=` accepts.
+
+    Returns
+    -------
+    names : list of str
+        Those that come with otwrap first.
+
+    Examples
+    --------
+    >>> backend_names()[:2]
+    ['serial', 'threads']
+    """
+    return [*_BUILT_IN, *(name for name in _entry_points() if name not in _BUILT_IN)]
+
+
+def create_backend(backend: str | Backend, n_cpus: int = -1) -> Backend:
+    """Return a backend by its name, or the instance that is given.
+
+    Parameters
+    ----------
+    backend : str or Backend
+        A name, as :func:`backend_names` lists them, one of otwrapy's, or an instance.
+    n_cpus : int, optional
+        CPUs to use, for a backend given by name; -1 (default) means every CPU this process may use.
+
+    Returns
+    -------
+    backend : Backend
+
+    Raises
+    ------
+    BackendError
+        If there is none of this name.
+    BackendUnavailable
+        If a package that it needs is missing.
+
+    Examples
+    --------
+    >>> create_backend("concurrent/thread", n_cpus=2)
+    Threads(n_cpus=2)
+    """
+    if not isinstance(backend, str):
+        if isinstance(backend, Backend) and not isinstance(backend, type):
+            return backend
+        msg = f"backend={backend!r}: give a name ({', '.join(backend_names())}) or an instance with imap and close"
+        raise BackendError(msg)
+    return _backend_class(_ALIASES.get(backend, backend))(n_cpus=n_cpus)
+
+
+def _backend_class(name: str) -> Callable[..., Backend]:
+    """Return the class of a name."""
+    if name in _BUILT_IN:
+        found: Callable[..., Backend] = getattr(importlib.import_module(f".{name}", __name__), _BUILT_IN[name])
+        return found
+    others = _entry_points()
+    if name in others:
+        loaded: Callable[..., Backend] = others[name].load()
+        return loaded
+    names = backend_names()
+    if name in _NOT_YET:
+        msg = f"backend={name!r} is not in this version of otwrap; it has {', '.join(names)}"
+        raise BackendUnavailable(msg)
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    msg = f"backend={name!r} is unknown; accepted are {', '.join(names)} and {', '.join(_ALIASES)}{hint}"
+    raise BackendError(msg)
+
+
+def _entry_points() -> dict[str, Any]:
+    """Return the backends of other packages."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=_GROUP)}
+
+
+def __getattr__(name: str) -> Any:
+    for word, class_name in _BUILT_IN.items():
+        if name == class_name:
+            return _backend_class(word)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

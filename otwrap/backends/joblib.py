@@ -1,0 +1,181 @@
+"""joblib's own processes (loky), which run on every system."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from typing import Any
+
+from ..cpus import evaluations_at_a_time
+from ..errors import BackendUnavailable
+from ..evaluation import Evaluation, Task
+from ._chunks import Chunks
+
+__all__ = ["Joblib"]
+
+_Results = list[tuple[int, Evaluation]]
+_Answer = tuple[float, list[tuple[int, tuple[Any, ...]]]]
+
+
+class Joblib:
+    """Evaluate in the processes of joblib's loky.
+
+    Parameters
+    ----------
+    n_cpus : int, optional
+        CPUs to use; -1 (default) means every CPU this process may use.
+
+    Raises
+    ------
+    BackendUnavailable
+        If joblib is not installed.
+    """
+
+    def __init__(self, n_cpus: int = -1) -> None:
+        evaluations_at_a_time(n_cpus)
+        try:
+            from joblib.externals import loky
+        except ImportError as error:
+            msg = "backend='joblib' needs the package joblib: pip install 'otwrap[joblib]'"
+            raise BackendUnavailable(msg) from error
+        self._loky = loky
+        self.n_cpus = n_cpus
+        self._payload: bytes | None = None
+        self._executor: Any = None
+
+    def imap(self, evaluate: Any, tasks: Iterator[Task]) -> Iterator[_Results]:
+        """Yield lists of task id and evaluation as they end, see :class:`otwrap.backends.Backend`."""
+        width = evaluations_at_a_time(self.n_cpus, getattr(evaluate, "cpus", 1))
+        if evaluate.payload != self._payload:
+            self.close()
+            self._payload = evaluate.payload
+        run = _Run(lambda: self._submitter(width), self.close, width, tasks)
+        yield from run.results()
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor = None
+
+    def _submitter(self, width: int) -> Callable[..., Future[_Answer]]:
+        """Return how tasks are submitted; the processes start when there are none."""
+        if self._executor is None:
+            self._executor = self._loky.ProcessPoolExecutor(
+                max_workers=width, initializer=_load, initargs=(self._payload,)
+            )
+        submit: Callable[..., Future[_Answer]] = self._executor.submit
+        return submit
+
+    def __repr__(self) -> str:
+        return f"Joblib(n_cpus={self.n_cpus})"
+
+
+class _Run:
+    """One call of `imap`."""
+
+    def __init__(
+        self,
+        submitter: Callable[[], Callable[..., Future[_Answer]]],
+        close: Callable[[], None],
+        width: int,
+        tasks: Iterator[Task],
+    ) -> None:
+        self.submitter = submitter
+        self.close = close
+        self.width = width
+        self.chunks = Chunks(tasks)
+        self.flying: dict[Future[_Answer], list[Task]] = {}
+        #: A dead process breaks all of them, so these go out one at a time, to learn which one it is.
+        self.suspects: deque[Task] = deque()
+        self.losses: dict[int, int] = {}
+
+    def results(self) -> Iterator[_Results]:
+        """Yield evaluations until there is nothing in flight and nothing to do."""
+        try:
+            while self._feed():
+                done, _ = wait(self.flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if future in self.flying:
+                        yield from self._collect(future)
+        finally:
+            if self.flying:
+                self.close()
+
+    def _feed(self) -> bool:
+        """Submit work; return whether anything is in flight."""
+        if self.suspects:
+            if not self.flying:
+                self._submit([self.suspects.popleft()])
+            return True
+        wanted = self.width * (2 if self.chunks.ahead() else 1)
+        while len(self.flying) < wanted and (chunk := self.chunks.take()):
+            self._submit(chunk)
+        return bool(self.flying)
+
+    def _submit(self, chunk: list[Task]) -> None:
+        """Submit a chunk, to fresh processes if the former ones have died meanwhile."""
+        tasks = [tuple(task) for task in chunk]
+        try:
+            future = self.submitter()(_evaluate, tasks)
+        except BrokenExecutor:
+            self._suspect_all()
+            future = self.submitter()(_evaluate, tasks)
+        self.flying[future] = chunk
+
+    def _collect(self, future: Future[_Answer]) -> Iterator[_Results]:
+        """Yield what a future brought; if its process died, learn whose fault it is."""
+        try:
+            seconds, results = future.result()
+        except BrokenExecutor as error:
+            alone = self.flying[future] if len(self.flying) == 1 and len(self.flying[future]) == 1 else []
+            self._suspect_all()
+            for task in alone:
+                self.losses[task.id] = self.losses.get(task.id, 0) + 1
+                if self.losses[task.id] > 1:
+                    self.suspects.remove(task)
+                    yield [(task.id, _lost(task, error))]
+            return
+        del self.flying[future]
+        self.chunks.measured(seconds, len(results))
+        yield [(number, Evaluation._make(fields)) for number, fields in results]
+
+    def _suspect_all(self) -> None:
+        """Take back everything that is in flight, and end the broken processes."""
+        for chunk in self.flying.values():
+            self.suspects.extend(chunk)
+        self.flying.clear()
+        self.close()
+
+
+_evaluator: Any = None
+
+
+def _load(payload: bytes) -> None:
+    """Make the evaluator, once in each process."""
+    import dill
+
+    from ..process import adopt_orphans
+
+    global _evaluator
+    adopt_orphans()
+    _evaluator = dill.loads(payload)
+
+
+def _evaluate(tasks: list[tuple[Any, ...]]) -> _Answer:
+    """Evaluate a chunk."""
+    import time
+
+    clock = time.perf_counter()
+    results = [(fields[0], tuple(_evaluator(Task(*fields)))) for fields in tasks]
+    return time.perf_counter() - clock, results
+
+
+def _lost(task: Task, error: BaseException) -> Evaluation:
+    """Return the record of a point whose process died twice."""
+    text = (
+        f"the worker process died twice while it evaluated {task.input!r} ({error}); the model's own Python "
+        "code, or a library that it calls, ends the process: run this point with backend='serial' to see"
+    )
+    return Evaluation(task.input, None, "killed", "worker lost", text, attempts=task.attempt)

@@ -1,0 +1,227 @@
+"""Worker processes of this machine, started afresh: no fork, no guard in the user's script.
+
+Each worker is one `python` that gets the evaluator once. It is known which worker has which points, so
+one that dies costs its own point a retry, and the others' points go to somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any
+
+from ..cpus import evaluations_at_a_time
+from ..errors import BackendError, BackendUnavailable
+from ..evaluation import Evaluation, Task
+from ._chunks import Chunks
+
+__all__ = ["Multiprocessing"]
+
+_Results = list[tuple[int, Evaluation]]
+
+
+class Multiprocessing:
+    """Evaluate in worker processes of this machine.
+
+    The workers start with the first sample and live until :meth:`close`, or as long as this process.
+
+    Parameters
+    ----------
+    n_cpus : int, optional
+        CPUs to use; -1 (default) means every CPU this process may use.
+
+    Examples
+    --------
+    >>> from otwrap.backends.multiprocessing import Multiprocessing
+    >>> Multiprocessing(n_cpus=2)
+    Multiprocessing(n_cpus=2)
+    """
+
+    def __init__(self, n_cpus: int = -1) -> None:
+        evaluations_at_a_time(n_cpus)
+        if os.name == "nt":
+            msg = "backend='multiprocessing' needs a POSIX system; use backend='joblib' or 'threads' here"
+            raise BackendUnavailable(msg)
+        self.n_cpus = n_cpus
+        self._payload: bytes | None = None
+        self._workers: list[_Worker] = []
+        self._finalizer = weakref.finalize(self, _end, self._workers)
+
+    def imap(self, evaluate: Any, tasks: Iterator[Task]) -> Iterator[_Results]:
+        """Yield lists of task id and evaluation as they end, see :class:`otwrap.backends.Backend`."""
+        width = evaluations_at_a_time(self.n_cpus, getattr(evaluate, "cpus", 1))
+        self._use(evaluate.payload)
+        yield from _Run(self._workers, lambda: _Worker(evaluate.payload), width, tasks).results()
+
+    def close(self) -> None:
+        """End the workers."""
+        _end(self._workers)
+
+    def _use(self, payload: bytes) -> None:
+        """Start anew if the workers have another evaluator."""
+        if payload != self._payload:
+            self.close()
+            self._payload = payload
+
+    def __repr__(self) -> str:
+        return f"Multiprocessing(n_cpus={self.n_cpus})"
+
+
+class _Worker:
+    """One worker process, the connection to it, and the tasks it has."""
+
+    def __init__(self, payload: bytes) -> None:
+        ours, theirs = Pipe()
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}; "
+            f"from otwrap.backends._worker import main; main({theirs.fileno()})"
+        )
+        # A session of its own: Ctrl-C at the terminal reaches the driver alone, which ends the rest in order.
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        self.connection: Connection[Any, Any] = ours
+        self.tasks: deque[Task] = deque()
+        self.ready = False
+        self._send(payload)
+
+    def give(self, chunk: list[Task]) -> None:
+        """Send tasks."""
+        self.tasks.extend(chunk)
+        self._send(pickle.dumps([tuple(task) for task in chunk], 5))
+
+    def receive(self) -> tuple[float, _Results] | None:
+        """Return the time and the evaluations that arrived; `None` if the worker has died."""
+        try:
+            kind, content = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+        if kind == "broken":
+            msg = f"a worker process could not load the model: {content}"
+            raise BackendError(msg)
+        if kind == "ready":
+            self.ready = True
+            return 0.0, []
+        for _ in content:
+            self.tasks.popleft()
+        return kind, [(number, Evaluation._make(fields)) for number, fields in content]
+
+    def end(self) -> None:
+        """Close the connection, on which the worker ends what it runs and itself."""
+        self.connection.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _send(self, message: bytes) -> None:
+        """Send, and leave it to `receive` to notice that the worker has died."""
+        try:
+            self.connection.send_bytes(message)
+        except OSError:
+            return
+
+
+class _Run:
+    """One call of `imap`."""
+
+    def __init__(
+        self, workers: list[_Worker], start: Callable[[], _Worker], width: int, tasks: Iterator[Task]
+    ) -> None:
+        self.workers = workers
+        self.start = start
+        self.width = width
+        self.chunks = Chunks(tasks)
+        #: Tasks that were with a worker that died; each goes out alone, to learn which one it is.
+        self.suspects: deque[Task] = deque()
+        self.losses: dict[int, int] = {}
+
+    def results(self) -> Iterator[_Results]:
+        """Yield evaluations until there is nothing in flight and nothing to do."""
+        try:
+            while self._feed():
+                connections = {worker.connection: worker for worker in self.workers}
+                for connection in wait(list(connections)):
+                    worker = connections[connection]  # type: ignore[index]
+                    received = worker.receive()
+                    if received is None:
+                        yield from self._bury(worker)
+                        continue
+                    seconds, results = received
+                    self.chunks.measured(seconds, len(results))
+                    if results:
+                        yield results
+        finally:
+            self._cancel()
+
+    def _feed(self) -> bool:
+        """Give work to who has little; return whether anything is in flight."""
+        for worker in [*self.workers]:
+            self._feed_one(worker)
+        while len(self.workers) < self.width:
+            worker = self.start()
+            self.workers.append(worker)
+            self._feed_one(worker)
+            if not worker.tasks:
+                break
+        return any(worker.tasks for worker in self.workers)
+
+    def _feed_one(self, worker: _Worker) -> None:
+        """Give a chunk to a worker that is about to run out; a suspect goes alone."""
+        if not worker.tasks and self.suspects:
+            worker.give([self.suspects.popleft()])
+        elif len(worker.tasks) <= self.chunks.ahead() and (chunk := self.chunks.take()):
+            worker.give(chunk)
+
+    def _bury(self, worker: _Worker) -> Iterator[_Results]:
+        """Replace a worker that died; its point is tried once more, then recorded as killed."""
+        self.workers.remove(worker)
+        worker.end()
+        lost = list(worker.tasks)
+        if not lost:
+            if not worker.ready:
+                msg = (
+                    f"a worker process ended with code {worker.process.returncode} before its first point; "
+                    f"does {sys.executable} start, and can it import otwrap?"
+                )
+                raise BackendError(msg)
+            return
+        first = lost[0]
+        self.losses[first.id] = self.losses.get(first.id, 0) + 1
+        if len(lost) == 1 and self.losses[first.id] > 1:
+            yield [(first.id, _lost(first, worker.process.returncode))]
+            return
+        self.suspects.extend(lost)
+
+    def _cancel(self) -> None:
+        """End the workers that are still evaluating, and with them their codes."""
+        for worker in [worker for worker in self.workers if worker.tasks]:
+            self.workers.remove(worker)
+            worker.end()
+
+
+def _lost(task: Task, code: int | None) -> Evaluation:
+    """Return the record of a point whose worker died twice."""
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    text = (
+        f"the worker process died twice ({how}) while it evaluated {task.input!r}; the model's own Python "
+        "code, or a library that it calls, ends the process: run this point with backend='serial' to see"
+    )
+    return Evaluation(task.input, None, "killed", "worker lost", text, attempts=task.attempt)
+
+
+def _end(workers: list[_Worker]) -> None:
+    """End all workers."""
+    while workers:
+        workers.pop().end()

@@ -1,0 +1,184 @@
+"""The points of a command: one from ``-X``, those of a design, or some drawn at random."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from ..designs import read_design
+from ..models import Found, find_model
+from .output import note
+
+__all__ = ["Points", "found_of", "model_argument", "points_of", "sample_options"]
+
+model_argument = click.argument("model", metavar="MODEL")
+
+
+class Points(NamedTuple):
+    """What is to be evaluated.
+
+    Attributes
+    ----------
+    values : list of tuple of float, shape (size, input dimension)
+        The points.
+    single : bool
+        Whether it is one point, given by ``-X``.
+    """
+
+    values: list[tuple[float, ...]]
+    single: bool
+
+
+def found_of(model: Any) -> Found:
+    """Return the model that a command is for.
+
+    Parameters
+    ----------
+    model : str or ModelGroup
+        What the user typed, or the group of a model's own command line.
+
+    Returns
+    -------
+    found : Found
+    """
+    found: Found = find_model(model) if isinstance(model, str) else model.found
+    return found
+
+
+def sample_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which points.
+
+    Parameters
+    ----------
+    command : callable
+        The callback of a command.
+
+    Returns
+    -------
+    command : callable
+    """
+    for option in reversed(
+        [
+            click.option("-X", "point", multiple=True, metavar="VALUE...", help="One point: a value for each input."),
+            click.option(
+                "--design",
+                metavar="FILE.csv",
+                help="The points of a file: columns by name if the first line has the names of the inputs, by "
+                "position if it has none.",
+            ),
+            click.option("--monte-carlo", type=click.IntRange(min=1), metavar="N", help="N points drawn at random."),
+            click.option(
+                "--seed", type=click.IntRange(min=0), metavar="S", help="Of the random points. Default is 0."
+            ),
+            click.option(
+                "--distribution",
+                metavar="NAME",
+                help="Of the random points: a name in the model's file. Default is the model's own, else the name "
+                "`distribution`.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def points_of(found: Found, inputs: Sequence[str], options: Any) -> Points:
+    """Return the points that the options ask for.
+
+    Parameters
+    ----------
+    found : Found
+        The model.
+    inputs : sequence of str
+        Its input description.
+    options : object
+        With the attributes of :func:`sample_options`.
+
+    Returns
+    -------
+    points : Points
+
+    Raises
+    ------
+    click.UsageError
+        If there is not exactly one of the three ways, or a value is no number.
+    DesignError, ModelError
+        If the design or the distribution does not fit.
+    """
+    ways = [bool(options.point), options.design is not None, options.monte_carlo is not None]
+    if sum(ways) != 1:
+        raise click.UsageError(
+            f"give exactly one of -X VALUE..., --design FILE.csv and --monte-carlo N; {sum(ways)} are given"
+        )
+    if options.monte_carlo is None and (options.seed is not None or options.distribution is not None):
+        raise click.UsageError("--seed and --distribution go with --monte-carlo N")
+    if options.point:
+        return Points([_point(options.point, inputs)], True)
+    if options.design is not None:
+        return Points(_designed(options.design, inputs), False)
+    return Points(_drawn(found, inputs, options), False)
+
+
+def _point(texts: Sequence[str], inputs: Sequence[str]) -> tuple[float, ...]:
+    """Return the point of ``-X``."""
+    values = []
+    for position, text in enumerate(texts):
+        name = f" ({inputs[position]})" if position < len(inputs) else ""
+        try:
+            value = float(text)
+        except ValueError:
+            hint = "; separate the values by spaces" if "," in text else ""
+            raise click.UsageError(f"-X: value {position + 1}{name} is {text!r}, not a number{hint}") from None
+        if not math.isfinite(value):
+            raise click.UsageError(f"-X: value {position + 1}{name} is {text!r}, not a finite number")
+        values.append(value)
+    if len(values) != len(inputs):
+        raise click.UsageError(f"-X has {len(values)} value(s); {len(inputs)} are expected: {', '.join(inputs)}")
+    return tuple(values)
+
+
+def _designed(path: str, inputs: Sequence[str]) -> list[tuple[float, ...]]:
+    """Return the points of a file, and say how its columns were taken."""
+    design = read_design(path, inputs)
+    if not design.named:
+        note(f"{path} has no line of names: its columns are taken as {', '.join(inputs)}")
+    if design.ignored:
+        note(f"{path}: columns that are no input are left out: {', '.join(map(repr, design.ignored))}")
+    return design.points
+
+
+def _drawn(found: Found, inputs: Sequence[str], options: Any) -> list[tuple[float, ...]]:
+    """Return random points, with the components in the order of the inputs."""
+    import openturns as ot
+
+    distribution = found.distribution(options.distribution)
+    if distribution.getDimension() != len(inputs):
+        raise click.UsageError(
+            f"the distribution has dimension {distribution.getDimension()}; {len(inputs)} is expected: "
+            f"{', '.join(inputs)}"
+        )
+    seed = 0 if options.seed is None else options.seed
+    ot.RandomGenerator.SetSeed(seed)
+    note(f"{options.monte_carlo} points drawn with seed {seed}")
+    sample = distribution.getSample(options.monte_carlo)
+    order = _order(list(distribution.getDescription()), list(inputs))
+    return [tuple(point[i] for i in order) for point in sample]
+
+
+def _order(description: Sequence[str], inputs: Sequence[str]) -> list[int]:
+    """Return which component of a distribution is which input: by name if the names are the same ones."""
+    if sorted(description) == sorted(inputs) and list(description) != list(inputs):
+        note(f"the distribution is of {', '.join(description)}: its components are matched by name")
+        return [description.index(name) for name in inputs]
+    if set(description) & set(inputs) and list(description) != list(inputs):
+        name = next(name for name in inputs if name not in description)
+        close = difflib.get_close_matches(name, description, 1)
+        hint = f"; is {close[0]!r} meant for {name!r}?" if close else ""
+        raise click.UsageError(
+            f"the distribution is of {', '.join(description)}, the inputs are {', '.join(inputs)}{hint}"
+        )
+    return list(range(len(inputs)))

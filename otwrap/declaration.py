@@ -1,0 +1,70 @@
+"""What users declare, checked and brought into one form: names, commands, points, files, numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from .command import Command
+from .errors import InputError, OutputError
+
+__all__ = ["commands_of", "existing_path", "floats_of", "names_of", "point_of"]
+
+
+def names_of(description: Sequence[str] | int, letter: str) -> list[str]:
+    """Return a description, made up if only the dimension is given."""
+    if isinstance(description, int):
+        return [f"{letter}{i}" for i in range(description)]
+    if isinstance(description, str):
+        msg = f"{description!r}: give a list of names, as in [{description!r}]"
+        raise TypeError(msg)
+    names = [str(name) for name in description]
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles or not names:
+        msg = f"{names}: give at least one name, each of them once" + (f"; twice: {doubles}" if doubles else "")
+        raise ValueError(msg)
+    return names
+
+
+def commands_of(command: Any, timeout: float | None) -> tuple[Command, ...]:
+    """Return the chain of commands that the shorthands mean."""
+    if command is None:
+        return ()
+    if isinstance(command, Command):
+        return (command if timeout is None else command.replace(timeout=timeout),)
+    if isinstance(command, (str, os.PathLike)):
+        return (Command(os.fspath(command), timeout=timeout),)
+    parts = list(command)
+    if any(isinstance(part, (Command, list, tuple)) for part in parts):
+        return tuple(chained for part in parts for chained in commands_of(part, timeout))
+    return (Command([os.fspath(part) for part in parts], timeout=timeout),)
+
+
+def point_of(x: Sequence[float], dimension: int) -> tuple[float, ...]:
+    """Return the point as a tuple of floats of the right length."""
+    point = tuple(map(float, x))
+    if len(point) != dimension:
+        msg = f"the point {point!r} has {len(point)} value(s); {dimension} are expected"
+        raise InputError(msg)
+    return point
+
+
+def existing_path(path: str | os.PathLike[str]) -> str:
+    """Return the absolute path of something that is there."""
+    full = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    if not os.path.exists(full):
+        msg = f"files: there is no {full}; give files and folders that exist"
+        raise InputError(msg)
+    return full
+
+
+def floats_of(returned: Any) -> list[float]:
+    """Return what a parser or a step returned as numbers."""
+    try:
+        if hasattr(returned, "__len__") and not isinstance(returned, (str, bytes)):
+            return [float(value) for value in (returned.ravel() if hasattr(returned, "ravel") else returned)]
+        return [float(returned)]
+    except (TypeError, ValueError) as error:
+        msg = f"the output is {returned!r}; a number, or one number per output, is expected"
+        raise OutputError(msg, "invalid", "not a number") from error

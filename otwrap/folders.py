@@ -1,0 +1,204 @@
+"""Work directories of evaluations, emptied and used again where nothing is kept.
+
+Making and removing a folder for each evaluation costs more than all the rest of its preparation, and
+several workers that do so below one folder wait for each other. A work directory whose evaluation
+keeps nothing is therefore emptied and serves the next one.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .files import empty_tree, remove_tree, safemakedirs
+from .workdir import expanded, make_folder
+
+__all__ = ["KEEP", "WorkFolders", "file_stamps"]
+
+#: Which work directories stay: those of failed evaluations, all, or none.
+KEEP = ("failed", "all", "none")
+
+
+class WorkFolders:
+    """Hand out isolated folders and take them back.
+
+    Parameters
+    ----------
+    base : str, optional
+        The folder below which they are made; ``~`` and environment variables are expanded where the
+        evaluation runs. Default is the system's folder for temporary files.
+    prefix : str, optional
+        Start of the folders' names. Default is ``"run-"``.
+    keep : {"failed", "all", "none"}, optional
+        Which ones stay. Default is ``"failed"``.
+    keep_files : sequence of str, optional
+        Patterns of the files that are kept of good evaluations.
+    keep_to : str, optional
+        The folder that kept ones move to. Default is where they are.
+
+    Raises
+    ------
+    ValueError
+        If `keep` is something else.
+
+    Examples
+    --------
+    >>> import os
+    >>> folders = WorkFolders()
+    >>> folder = folders.take()
+    >>> folders.give_back(folder)
+    >>> folders.close()
+    >>> os.path.exists(folder)
+    False
+    """
+
+    def __init__(
+        self,
+        base: str | None = None,
+        prefix: str = "run-",
+        *,
+        keep: str = "failed",
+        keep_files: Sequence[str] = (),
+        keep_to: str | None = None,
+    ) -> None:
+        if keep not in KEEP:
+            msg = f"keep={keep!r}: accepted are {', '.join(map(repr, KEEP))}"
+            raise ValueError(msg)
+        self.policy, self.keep_files = keep, tuple(keep_files)
+        self.base = base
+        self.prefix = prefix
+        self.keep_to = keep_to
+        self._spare: list[str] = []
+
+    def take(self) -> str:
+        """Return the path of an empty folder that nobody else has.
+
+        Returns
+        -------
+        folder : str
+
+        Raises
+        ------
+        OSError
+            If no folder can be made there.
+        """
+        while self._spare:
+            # A cleaner of temporary files may have taken a spare one away meanwhile.
+            folder = self._spare.pop()
+            if os.path.isdir(folder):
+                return folder
+        return make_folder(self.base, self.prefix)
+
+    def settle(self, folder: str | None, number: int | None, *, good: bool) -> str | None:
+        """Keep a folder, or take it back, as the policy says.
+
+        Parameters
+        ----------
+        folder : str or None
+            What `take` returned, if it came to that.
+        number : int or None
+            Of the point, for the name of a kept folder.
+        good : bool
+            Whether the evaluation is done.
+
+        Returns
+        -------
+        folder : str or None
+            Where it is now; `None` if it was not kept.
+        """
+        if folder is None:
+            return None
+        if self.policy == "all" or (self.policy == "failed" and not good):
+            return self.keep(folder, number)
+        if good and self.keep_files:
+            _prune(folder, self.keep_files)
+            return self.keep(folder, number)
+        self.give_back(folder)
+        return None
+
+    def give_back(self, folder: str) -> None:
+        """Take a folder back of which nothing is kept.
+
+        Parameters
+        ----------
+        folder : str
+            What `take` returned.
+        """
+        if empty_tree(folder):
+            self._spare.append(folder)
+        else:
+            remove_tree(folder)
+
+    def keep(self, folder: str, number: int | None = None) -> str:
+        """Give a folder that is kept its final name and place.
+
+        Parameters
+        ----------
+        folder : str
+            What `take` returned.
+        number : int, optional
+            Of the point, which becomes a part of the name.
+
+        Returns
+        -------
+        folder : str
+            Where it is now.
+        """
+        place, name = os.path.split(folder)
+        if self.keep_to is not None:
+            place = expanded(self.keep_to)
+            safemakedirs(place)
+        if number is not None:
+            name = f"{self.prefix}{number:06d}-{name[len(self.prefix) :]}"
+        final = os.path.join(place, name)
+        if final != folder:
+            shutil.move(folder, final)
+        return final
+
+    def close(self) -> None:
+        """Remove the spare folders."""
+        while self._spare:
+            remove_tree(self._spare.pop())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_spare": []}
+
+
+def file_stamps(workdir: str, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return time of change and size of the files that exist.
+
+    Parameters
+    ----------
+    workdir : str
+        The folder.
+    names : iterable of str
+        Files in it.
+
+    Returns
+    -------
+    stamps : dict of (int, int)
+        Nanoseconds and bytes, by name.
+    """
+    stamps = {}
+    for name in names:
+        try:
+            stat = os.stat(os.path.join(workdir, name))
+        except OSError:
+            continue
+        stamps[name] = (stat.st_mtime_ns, stat.st_size)
+    return stamps
+
+
+def _prune(workdir: str, patterns: Sequence[str]) -> None:
+    """Remove the files that no pattern names."""
+    for folder, _, names in os.walk(workdir, topdown=False):
+        for name in names:
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, workdir)
+            if not any(fnmatch.fnmatch(relative, pattern) for pattern in patterns):
+                os.unlink(path)
+        if folder != workdir and not os.listdir(folder):
+            remove_tree(folder)

@@ -1,0 +1,99 @@
+"""What the steps of an evaluation brought, made into its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .declaration import floats_of
+from .errors import CommandError, EvaluationError, OutputError
+from .evaluation import Evaluation
+from .process import Completed
+
+__all__ = ["failure_of", "note_run", "output_of"]
+
+
+def output_of(returned: Any, names: Sequence[str], *, finite: bool) -> tuple[float, ...]:
+    """Return one number per output, or raise.
+
+    Parameters
+    ----------
+    returned : float or sequence of float
+        By the parsers, or by a step.
+    names : sequence of str
+        Output description.
+    finite : bool
+        Whether nan and infinities are refused.
+
+    Returns
+    -------
+    output : tuple of float, shape (output dimension,)
+
+    Raises
+    ------
+    OutputError
+        If the number of values is wrong, or one is not finite.
+    """
+    output = tuple(floats_of(returned))
+    if len(output) != len(names):
+        msg = f"{len(output)} value(s) were parsed: {output!r}; expected one for each of {list(names)}"
+        raise OutputError(msg)
+    if finite:
+        for name, value in zip(names, output, strict=True):
+            if value - value != 0.0:
+                msg = f"output {name!r} is {value!r}; a finite number is expected, or allow_nan=True"
+                raise OutputError(msg, "invalid", "not a number")
+    return output
+
+
+def note_run(record: dict[str, Any], returned: Any, completed: Completed | None) -> None:
+    """Put what the run step measured, or returned, into the record.
+
+    Parameters
+    ----------
+    record : dict
+        Is changed.
+    returned : Completed, float or None
+        By the step: what `run` returned, a time in seconds, or nothing.
+    completed : Completed or None
+        Of the last command that ran.
+    """
+    if isinstance(returned, Completed):
+        completed = returned
+    if completed is not None:
+        record["exit_code"] = completed.exit_code
+        record["wall_time"] = completed.wall_time
+        record["cpu_time"] = completed.cpu_time
+        record["peak_memory"] = completed.peak_memory
+    if isinstance(returned, (int, float)) and not isinstance(returned, bool):
+        record["wall_time"] = float(returned)
+
+
+def failure_of(x: Sequence[float], error: Exception, text: str, record: dict[str, Any]) -> Evaluation:
+    """Return the evaluation that a failure makes.
+
+    Parameters
+    ----------
+    x : sequence of float
+        The point.
+    error : Exception
+        What was raised.
+    text : str
+        What to tell of it.
+    record : dict
+        The other attributes.
+
+    Returns
+    -------
+    evaluation : Evaluation
+    """
+    status, cause = "failed", "exception"
+    if isinstance(error, EvaluationError):
+        status, cause = error.status, error.cause
+    if isinstance(error, CommandError):
+        record["exit_code"] = error.exit_code
+    try:
+        point = tuple(map(float, x))
+    except (TypeError, ValueError):
+        point = ()
+    return Evaluation(point, None, status, cause, text, **record)

@@ -1,0 +1,64 @@
+"""How a campaign is going: done, failed, rate and time left, on a terminal or in a notebook only."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A progress bar that stays silent in batch logs.
+
+    Parameters
+    ----------
+    total : int
+        Number of points.
+    shown : bool
+        Whether a bar is wanted.
+
+    Examples
+    --------
+    >>> with Progress(10, shown=False) as progress:
+    ...     progress.advance(failed=False)
+    """
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        self._failed = 0
+        self._bar: Any = None
+        if shown and total > 1 and _visible():
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=total, unit="point", dynamic_ncols=True)
+
+    def advance(self, *, failed: bool, count: int = 1) -> None:
+        """Count points that have ended.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether they failed.
+        count : int, optional
+            How many. Default is 1.
+        """
+        if self._bar is None:
+            return
+        if failed:
+            self._failed += count
+            self._bar.set_postfix(failed=self._failed, refresh=False)
+        self._bar.update(count)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _visible() -> bool:
+    """Return whether somebody looks: a terminal, or a notebook's kernel."""
+    if "ipykernel" in sys.modules:
+        return True
+    return bool(getattr(sys.stderr, "isatty", lambda: False)())

@@ -1,0 +1,467 @@
+"""The record of all evaluations: one SQLite file that survives `kill -9`.
+
+What :meth:`Store.put` returned for is on disk as far as this process is concerned: the commit is in the
+write-ahead log, and only a failure of the machine itself can lose the last instants. One process
+writes; any number may read while it does.
+
+The table of evaluations is append-only, with no index but its row number: the keys live in memory, so
+the cost of a record does not grow with the store. The last record of a key counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from struct import pack, unpack
+from typing import Any
+
+from .errors import StoreError
+from .evaluation import Evaluation
+from .locks import FileLock
+
+__all__ = ["SCHEMA_VERSION", "Store"]
+
+#: Of the file; a store of another version is refused.
+SCHEMA_VERSION = 1
+
+_MEMORY = ":memory:"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS models (
+    id INTEGER PRIMARY KEY, inputs TEXT, outputs TEXT, fingerprints TEXT, made_by TEXT, made_at REAL);
+CREATE TABLE IF NOT EXISTS evaluations (
+    id INTEGER PRIMARY KEY, model INTEGER, key BLOB, codec TEXT, input BLOB, output BLOB,
+    status TEXT, cause TEXT, error TEXT, wall_time REAL, cpu_time REAL, peak_memory INTEGER,
+    exit_code INTEGER, attempts INTEGER, host TEXT, workdir TEXT, start_time REAL);
+"""
+
+_COLUMNS = (
+    "input, output, status, cause, error, wall_time, cpu_time, peak_memory, "
+    "exit_code, attempts, host, workdir, start_time"
+)
+_INSERT = (
+    f"INSERT INTO evaluations (model, key, codec, {_COLUMNS}) "
+    "VALUES (?, ?, 'f8', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class Store:
+    """Evaluations kept in a file.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        The file, made if missing. Default is a store in memory, which ends with the process.
+    readonly : bool, optional
+        Open without the writer's lock, to look at a store that may be in use. Default is `False`.
+
+    Raises
+    ------
+    StoreError
+        If the file is no store of this version, is damaged, or another process writes it.
+
+    Examples
+    --------
+    >>> from otwrap import Evaluation, Store
+    >>> with Store() as store:
+    ...     store.select(["x"], ["y"], {})
+    ...     store.put(b"key", Evaluation((1.0,), (2.0,)))
+    ...     store.get(b"key").output
+    (2.0,)
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, readonly: bool = False) -> None:
+        self.path = _MEMORY if path is None else os.path.abspath(os.path.expanduser(os.fspath(path)))
+        self.readonly = readonly
+        self._mutex = threading.RLock()
+        self._lock = FileLock(self.path + ".lock")
+        self._model: int | None = None
+        #: key -> row of the last record; and for those not done also status and attempts so far.
+        self._rows: dict[bytes, int] = {}
+        self._open: dict[bytes, tuple[str, int]] = {}
+        self._prepare_file()
+        try:
+            self._connection = self._connect()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the store ends with the process."""
+        return self.path == _MEMORY
+
+    def select(
+        self,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        fingerprints: dict[str, str],
+        *,
+        on_change: str = "refuse",
+    ) -> None:
+        """Choose the model whose evaluations are read and written.
+
+        Parameters
+        ----------
+        inputs, outputs : sequence of str
+            Input and output description.
+        fingerprints : dict of str
+            Of the input, the run and the parsers.
+        on_change : {"refuse", "rerun"}, optional
+            What happens if the store was made by a model that differs: refuse (default), or keep
+            what it has as history and run everything again.
+
+        Raises
+        ------
+        StoreError
+            If the model differs and `on_change` is ``"refuse"``.
+        """
+        if on_change not in ("refuse", "rerun"):
+            msg = f"on_change={on_change!r}: accepted are 'refuse' and 'rerun'"
+            raise ValueError(msg)
+        wanted = {"inputs": list(inputs), "outputs": list(outputs), **fingerprints}
+        models = self._models()
+        same = [number for number, model in models if model == wanted]
+        if not same and models and on_change == "refuse":
+            raise StoreError(_difference(self.path, models[-1][1], wanted))
+        self._model = same[-1] if same else self._add_model(inputs, outputs, fingerprints)
+        self._load_keys()
+
+    def put(self, key: bytes, evaluation: Evaluation) -> None:
+        """Record one evaluation; it survives `kill -9` from then on.
+
+        Parameters
+        ----------
+        key : bytes
+            Of the point, see :func:`otwrap.evaluation.point_key`.
+        evaluation : Evaluation
+            The record.
+        """
+        self.put_many([(key, evaluation)])
+
+    def put_many(self, records: Sequence[tuple[bytes, Evaluation]]) -> None:
+        """Record several evaluations in one transaction: all or none.
+
+        Parameters
+        ----------
+        records : sequence of (bytes, Evaluation)
+            Keys and records.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or the file cannot be written; nothing recorded before is lost.
+        """
+        model = self._model
+        if model is None:
+            msg = "select a model before putting evaluations"
+            raise StoreError(msg)
+        if not records:
+            return
+        rows = [(model, key, *_to_row(evaluation)) for key, evaluation in records]
+        with self._mutex:
+            try:
+                first = self._insert(rows)
+            except sqlite3.Error as error:
+                msg = (
+                    f"the store {self.path} could not record {len(rows)} evaluation(s): {error}. What was "
+                    "recorded before is safe; free some space or mend the permissions, and run again"
+                )
+                raise StoreError(msg) from error
+            for row, (key, evaluation) in enumerate(records, first):
+                self._index(key, row, evaluation.status, evaluation.attempts)
+
+    def get(self, key: bytes) -> Evaluation | None:
+        """Return the last record of a key.
+
+        Parameters
+        ----------
+        key : bytes
+            Of the point.
+
+        Returns
+        -------
+        evaluation : Evaluation or None
+            `None` if the key is not known.
+        """
+        row = self._rows.get(key)
+        return None if row is None else self.evaluation(row)
+
+    def known(self, key: bytes) -> tuple[str, int] | None:
+        """Return the status of a key and the attempts spent on it over all calls.
+
+        Parameters
+        ----------
+        key : bytes
+            Of the point.
+
+        Returns
+        -------
+        known : (str, int) or None
+            Attempts are counted only while the point is not done.
+        """
+        if key not in self._rows:
+            return None
+        return self._open.get(key, ("done", 1))
+
+    def evaluation(self, number: int) -> Evaluation:
+        """Return a record by its number in the store.
+
+        Parameters
+        ----------
+        number : int
+            As :meth:`items` gives it.
+
+        Returns
+        -------
+        evaluation : Evaluation
+
+        Raises
+        ------
+        StoreError
+            If there is no such record.
+        """
+        with self._mutex:
+            row = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM evaluations WHERE id = ?", (number,)
+            ).fetchone()
+        if row is None:
+            msg = f"the store {self.path} has no evaluation {number}; it has {len(self)}"
+            raise StoreError(msg)
+        return _from_row(row)
+
+    def items(self) -> Iterator[tuple[int, Evaluation]]:
+        """Yield number and last record of each point, in the order they were recorded."""
+        for number in sorted(self._rows.values()):
+            yield number, self.evaluation(number)
+
+    def description(self) -> tuple[list[str], list[str]]:
+        """Return the input and output description of the selected model, or of the last one.
+
+        Returns
+        -------
+        description : (list of str, list of str)
+        """
+        models = dict(self._models())
+        if not models:
+            return [], []
+        model = models[self._model if self._model is not None else max(models)]
+        return model["inputs"], model["outputs"]
+
+    def select_last(self) -> None:
+        """Choose the model that was used last, to look at its evaluations."""
+        models = self._models()
+        if models:
+            self._model = models[-1][0]
+            self._load_keys()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and give its lock back. May be called twice."""
+        with self._mutex:
+            self._connection.close()
+            self._lock.release()
+
+    def _prepare_file(self) -> None:
+        """Make the folder and take the writer's lock."""
+        if self.in_memory:
+            return
+        if self.readonly:
+            if not os.path.exists(self.path):
+                msg = f"there is no store {self.path}; `otwrap run ... --store FILE` makes one"
+                raise StoreError(msg)
+            return
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            acquired = self._lock.acquire()
+        except OSError as error:
+            msg = f"the store {self.path} cannot be written: {error}; give a path in a writable folder"
+            raise StoreError(msg) from error
+        if not acquired:
+            msg = (
+                f"the store {self.path} is being written by {self._lock.holder()}; "
+                "wait for it to end, or give another store"
+            )
+            raise StoreError(msg)
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file, check that it is ours, and make the tables."""
+        uri = f"file:{_quoted(self.path)}?mode=ro" if self.readonly else self.path
+        connection = None
+        try:
+            connection = sqlite3.connect(
+                uri, isolation_level=None, check_same_thread=False, uri=self.readonly, timeout=30
+            )
+            self._check_schema(connection)
+            if not self.readonly:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.executescript(_SCHEMA)
+                connection.execute(
+                    "INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),)
+                )
+        except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
+            msg = f"{self.path} cannot be used as a store: {error}; give the path of a store of otwrap, or a new file"
+            raise StoreError(msg) from error
+        except StoreError:
+            if connection is not None:
+                connection.close()
+            raise
+        return connection
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        """Refuse a file that another program, or another version, has made."""
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            return
+        row = None
+        if "meta" in tables:
+            row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
+        if row is None and not {"meta", "models", "evaluations"} >= tables:
+            msg = f"{self.path} is an SQLite file but no store of otwrap: its tables are {sorted(tables)}"
+            raise StoreError(msg)
+        if row is not None and row[0] != str(SCHEMA_VERSION):
+            msg = (
+                f"the store {self.path} has schema version {row[0]}, this otwrap reads version "
+                f"{SCHEMA_VERSION}; use the otwrap that made it, or export it there"
+            )
+            raise StoreError(msg)
+
+    def _models(self) -> list[tuple[int, dict[str, Any]]]:
+        """Return number and identity of each model in the file."""
+        with self._mutex:
+            rows = self._connection.execute(
+                "SELECT id, inputs, outputs, fingerprints FROM models ORDER BY id"
+            ).fetchall()
+        return [
+            (number, {"inputs": json.loads(inputs), "outputs": json.loads(outputs), **json.loads(fingerprints)})
+            for number, inputs, outputs, fingerprints in rows
+        ]
+
+    def _add_model(self, inputs: Sequence[str], outputs: Sequence[str], fingerprints: dict[str, str]) -> int:
+        """Write a model's identity and return its number."""
+        if self.readonly:
+            msg = f"the store {self.path} was opened only to be read"
+            raise StoreError(msg)
+        with self._mutex:
+            cursor = self._connection.execute(
+                "INSERT INTO models (inputs, outputs, fingerprints, made_by, made_at) VALUES (?, ?, ?, ?, ?)",
+                (
+                    json.dumps(list(inputs)),
+                    json.dumps(list(outputs)),
+                    json.dumps(fingerprints, sort_keys=True),
+                    _made_by(),
+                    time.time(),
+                ),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def _load_keys(self) -> None:
+        """Read the keys of the selected model into memory."""
+        self._rows.clear()
+        self._open.clear()
+        with self._mutex:
+            for row, key, status, attempts in self._connection.execute(
+                "SELECT id, key, status, attempts FROM evaluations WHERE model = ? ORDER BY id", (self._model,)
+            ):
+                self._index(key, row, status, attempts)
+
+    def _index(self, key: bytes, row: int, status: str, attempts: int) -> None:
+        """Note where the last record of a key is."""
+        self._rows[key] = row
+        if status == "done":
+            self._open.pop(key, None)
+        else:
+            before = self._open.get(key)
+            self._open[key] = (status, attempts + (before[1] if before else 0))
+
+    def _insert(self, rows: Iterable[tuple[Any, ...]]) -> int:
+        """Append rows in one transaction and return the number of the first."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            last = connection.execute("SELECT max(id) FROM evaluations").fetchone()[0] or 0
+            connection.executemany(_INSERT, rows)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return int(last) + 1
+
+
+def _to_row(evaluation: Evaluation) -> tuple[Any, ...]:
+    """Return the columns of a record."""
+    point, output, *rest = evaluation
+    return (
+        pack(f"<{len(point)}d", *point),
+        None if output is None else pack(f"<{len(output)}d", *output),
+        *rest,
+    )
+
+
+def _from_row(row: Sequence[Any]) -> Evaluation:
+    """Return the record that the columns hold."""
+    point, output, *rest = row
+    return Evaluation(
+        unpack(f"<{len(point) // 8}d", point),
+        None if output is None else unpack(f"<{len(output) // 8}d", output),
+        *rest,
+    )
+
+
+def _difference(path: str, stored: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Say what differs between the model of the store and the one given."""
+    meaning = {
+        "inputs": "the input description",
+        "outputs": "the output description",
+        "input": "the templates or input files",
+        "run": "the command or the declared version of the code",
+        "parsers": "the parsers",
+    }
+    changed = [name for name in wanted if stored.get(name) != wanted[name]]
+    details = [
+        f"{meaning.get(name, name)} (was {stored.get(name)}, is {wanted[name]})"
+        if name in ("inputs", "outputs")
+        else meaning.get(name, name)
+        for name in changed
+    ]
+    return (
+        f"the store {path} holds the evaluations of another model: what changed is {', '.join(details)}. "
+        "Its numbers may not be those of your model. Give another store, or on_change='rerun' "
+        "(--on-change rerun) to keep them as history and run the points again"
+    )
+
+
+def _made_by() -> str:
+    """Return program and machine, for the record."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("otwrap")
+    except PackageNotFoundError:
+        number = "unknown"
+    return f"otwrap {number}, Python {platform.python_version()}, {platform.node()}"
+
+
+def _quoted(path: str) -> str:
+    """Return a path for a file URI."""
+    from urllib.parse import quote
+
+    return quote(path)

@@ -1,0 +1,453 @@
+"""A point becomes an evaluation: prepare, run, parse, in an isolated work directory.
+
+:class:`Wrapper` is either declared by what it is given (templates, command, parsers) or subclassed. It
+does not know where it runs, and a failing code is a value, not an exception, to :meth:`Wrapper.evaluate`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import openturns as ot
+
+from .declaration import commands_of, existing_path, floats_of, names_of, point_of
+from .errors import EvaluationError, InputError, OutputError
+from .evaluation import Evaluation
+from .files import copy_or_link
+from .fingerprints import files_fingerprint, fingerprint
+from .folders import WorkFolders, file_stamps
+from .outcome import failure_of, note_run, output_of
+from .parsers import Parser
+from .process import Completed, run_chain
+from .steps import STEPS, step_arguments
+from .template import Jinja, Template, bind_all
+from .workdir import current_directory
+
+__all__ = ["Wrapper"]
+
+_Parser = Callable[[str], Any]
+_last = threading.local()
+
+
+class Wrapper(ot.OpenTURNSPythonFunction):
+    """An external code as a function of its input.
+
+    Declare it by `templates`, `command` and `parsers`, or subclass it and write any of the three steps
+    ``_prepare_input(self, x, workdir)``, ``_run_code(self, workdir)`` and
+    ``_parse_output(self, workdir)``. A step written without ``workdir`` runs with the work directory as
+    the current one.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of str, or int
+        Input and output description, or just how many.
+    templates : dict, optional
+        The file to write -> the template it comes from: a path, a `Template` or a `Jinja`.
+    tokens : sequence of str, optional
+        The token of each input, for templates given by path.
+    command : sequence of str, str, Command or list of these, optional
+        What is run in the work directory; several are a chain.
+    parsers : sequence of callable, optional
+        Each turns the work directory into one or more outputs, in order.
+    timeout : float, optional
+        Time limit of the command in seconds. Default is none.
+    files : sequence of path, optional
+        What the code reads beside its input: copied into each work directory.
+    link_files : bool, optional
+        Link them instead of copying. Default is `False`.
+    version : str, optional
+        Of the code: another version makes stored evaluations those of another model.
+    retries : int, optional
+        How many times a failed evaluation is tried again in the same call. Default is 0.
+    base_temp_work_dir : path, optional
+        The folder below which work directories are made; environment variables are expanded where the
+        evaluation runs. Default is the system's temporary folder.
+    keep : {"failed", "all", "none"}, optional
+        Which work directories stay. Default is ``"failed"``.
+    keep_files : sequence of str, optional
+        Patterns of the files that are kept of good evaluations.
+    keep_to : path, optional
+        The folder that kept ones move to.
+    nominal : sequence of float, shape (input dimension,), optional
+        A point at which the code is known to work.
+    distribution : ot.Distribution, optional
+        Of the input.
+    allow_nan : bool, optional
+        Whether a ``_parse_output`` of one's own may return nan or inf. Default is `False`.
+
+    Raises
+    ------
+    InputError
+        If templates and tokens do not fit.
+    ValueError, TypeError
+        If another argument is wrong.
+
+    Examples
+    --------
+    >>> import otwrap as otw
+    >>> double = otw.Wrapper(
+    ...     inputs=["a"], outputs=["b"],
+    ...     command=["python3", "-c", "print('b =', 2 * {a})"],
+    ...     parsers=[otw.parsers.Value("stdout.txt", "b =")])
+    >>> double.evaluate([21.0]).output
+    (42.0,)
+    """
+
+    _arguments: dict[str, tuple[str, ...]] = {name: ("workdir",) for name in STEPS} | {
+        "_prepare_input": ("point", "workdir")
+    }
+    _overridden: frozenset[str] = frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._arguments = {name: step_arguments(name, getattr(cls, name)) for name in STEPS}
+        cls._overridden = frozenset(
+            name for name in (*STEPS, "_exec", "_exec_sample") if getattr(cls, name) is not getattr(Wrapper, name)
+        )
+
+    def __init__(
+        self,
+        inputs: Sequence[str] | int,
+        outputs: Sequence[str] | int,
+        *,
+        templates: Mapping[str, str | os.PathLike[str] | Template | Jinja] | None = None,
+        tokens: Sequence[str] | None = None,
+        command: Any = None,
+        parsers: Sequence[_Parser] = (),
+        timeout: float | None = None,
+        files: Sequence[str | os.PathLike[str]] = (),
+        link_files: bool = False,
+        version: str | None = None,
+        retries: int = 0,
+        base_temp_work_dir: str | os.PathLike[str] | None = None,
+        keep: str = "failed",
+        keep_files: Sequence[str] = (),
+        keep_to: str | os.PathLike[str] | None = None,
+        nominal: Sequence[float] | None = None,
+        distribution: Any = None,
+        allow_nan: bool = False,
+    ) -> None:
+        input_names, output_names = names_of(inputs, "x"), names_of(outputs, "y")
+        super().__init__(len(input_names), len(output_names))
+        self.setInputDescription(input_names)
+        self.setOutputDescription(output_names)
+        if retries < 0:
+            msg = f"retries={retries!r}: give 0 or a positive number"
+            raise ValueError(msg)
+        self.inputs, self.outputs = tuple(input_names), tuple(output_names)
+        self.commands = commands_of(command, timeout)
+        self.templates = bind_all(
+            templates or {}, input_names, tokens, used_elsewhere=self._used_elsewhere(input_names)
+        )
+        self.parsers = tuple(parsers)
+        self.files = tuple(existing_path(path) for path in files)
+        self.link_files = link_files
+        self.version = version
+        self.retries = retries
+        self.nominal = None if nominal is None else point_of(nominal, len(input_names))
+        self.distribution = distribution
+        self.allow_nan = allow_nan
+        self._folders = WorkFolders(
+            None if base_temp_work_dir is None else os.fspath(base_temp_work_dir),
+            keep=keep,
+            keep_files=keep_files,
+            keep_to=None if keep_to is None else os.fspath(keep_to),
+        )
+        # Only what is there before the run can be taken for its output.
+        self._may_be_stale = tuple(_output_files(self.parsers)) if self.files or self.templates else ()
+        self._check_complete(tokens)
+
+
+    def evaluate(self, x: Sequence[float], *, number: int | None = None, attempt: int = 1) -> Evaluation:
+        """Evaluate one point. A failing code is told in the record and never raises.
+
+        Parameters
+        ----------
+        x : sequence of float, shape (input dimension,)
+            The point.
+        number : int, optional
+            Of the point in its sample, for the name of a kept work directory and ``{point}``.
+        attempt : int, optional
+            Which try this is. Default is 1.
+
+        Returns
+        -------
+        evaluation : Evaluation
+        """
+        return self._attempt(x, number, attempt)[0]
+
+    def run(self, command: Any, workdir: str | os.PathLike[str]) -> Completed:
+        """Run a command in a work directory, timed; for a ``_run_code`` of one's own.
+
+        Parameters
+        ----------
+        command : sequence of str, str or Command
+            What is run.
+        workdir : path
+            Where.
+
+        Returns
+        -------
+        completed : Completed
+            Exit code, wall time and CPU time in seconds, peak memory in bytes.
+
+        Raises
+        ------
+        CommandError, CommandTimeout
+            If the command fails.
+        """
+        values = getattr(_last, "values", None)
+        completed = run_chain(commands_of(command, None), os.fspath(workdir), values=values)
+        _last.completed = completed
+        return completed
+
+    def prepare(self, x: Sequence[float], workdir: str | os.PathLike[str]) -> None:
+        """Write the input of a point into a folder, and run nothing.
+
+        Parameters
+        ----------
+        x : sequence of float, shape (input dimension,)
+            The point.
+        workdir : path
+            An existing folder.
+
+        Raises
+        ------
+        InputError
+            If the input cannot be written.
+        """
+        point = point_of(x, len(self.inputs))
+        workdir = os.fspath(workdir)
+        for path in self.files:
+            copy_or_link(path, workdir, link=self.link_files)
+        with self._directory(workdir):
+            self._step("_prepare_input", point, workdir)
+
+    def parse(self, workdir: str | os.PathLike[str]) -> tuple[float, ...]:
+        """Read the output of a code that ran in a folder.
+
+        Parameters
+        ----------
+        workdir : path
+            The folder with the output files.
+
+        Returns
+        -------
+        output : tuple of float, shape (output dimension,)
+
+        Raises
+        ------
+        OutputError
+            If the output cannot be read.
+        """
+        with self._directory(os.fspath(workdir)):
+            return self._parsed(None, os.fspath(workdir))
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return what identifies the model: hashes of its input, its run and its parsers.
+
+        Returns
+        -------
+        fingerprints : dict of str
+            By ``"input"``, ``"run"`` and ``"parsers"``; the same on every machine.
+        """
+        return {
+            "input": fingerprint(
+                [
+                    {name: bound.fingerprint() for name, bound in self.templates.items()},
+                    files_fingerprint(self.files),
+                ]
+            ),
+            "run": fingerprint(
+                [
+                    [command.fingerprint() for command in self.commands],
+                    self.version,
+                    type(self).__qualname__,
+                    sorted(self._overridden),
+                ]
+            ),
+            "parsers": fingerprint([_parser_fingerprint(parser) for parser in self.parsers]),
+        }
+
+    def close(self) -> None:
+        """Remove the spare work directories. The wrapper can be used again."""
+        self._folders.close()
+
+
+    def _prepare_input(self, x: Sequence[float], workdir: str) -> None:
+        """Write the rendered templates."""
+        for name, template in self.templates.items():
+            path = f"{workdir}{os.sep}{name}"
+            if "/" in name:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            template.write(x, path)
+
+    def _run_code(self, workdir: str) -> Completed:
+        """Run the command."""
+        return run_chain(self.commands, workdir, values=_last.values)
+
+    def _parse_output(self, workdir: str) -> Sequence[float]:
+        """Call the parsers."""
+        output: list[float] = []
+        for parser in self.parsers:
+            output += floats_of(parser(workdir))
+        return output
+
+
+    def _exec(self, x: Sequence[float]) -> tuple[float, ...]:
+        """Return the output of a point, or raise."""
+        evaluation, error = self._attempt(x, None, 1)
+        if error is not None:
+            raise error
+        return evaluation.output or ()
+
+
+    def _attempt(
+        self, x: Sequence[float], number: int | None, attempt: int
+    ) -> tuple[Evaluation, Exception | None]:
+        """Return the record of one try, and what was raised."""
+        started, clock = time.time(), time.perf_counter()
+        record: dict[str, Any] = {"attempts": attempt, "host": _HOST, "start_time": started}
+        workdir = None
+        try:
+            point = point_of(x, len(self.inputs))
+            if "_exec" in self._overridden or "_exec_sample" in self._overridden:
+                output = self._output(self._own_exec(point))
+            else:
+                workdir = self._folders.take()
+                output = self._evaluate_in(workdir, point, number, record)
+        except Exception as error:  # the promise: a failure is a value
+            record.setdefault("wall_time", time.perf_counter() - clock)
+            record["workdir"] = self._folders.settle(workdir, number, good=False)
+            return failure_of(x, error, self._explained(workdir, record["workdir"], error), record), error
+        record.setdefault("wall_time", time.perf_counter() - clock)
+        record["workdir"] = self._folders.settle(workdir, number, good=True)
+        return Evaluation(point, output, **record), None
+
+    def _own_exec(self, point: tuple[float, ...]) -> Any:
+        """Call the `_exec`, or the `_exec_sample`, that a subclass wrote."""
+        return self._exec(point) if "_exec" in self._overridden else self._exec_sample([point])[0]
+
+    def _evaluate_in(
+        self, workdir: str, point: tuple[float, ...], number: int | None, record: dict[str, Any]
+    ) -> tuple[float, ...]:
+        """Run the three steps in a work directory and note times and exit code."""
+        _last.completed = None
+        _last.values = self._values(point, number)
+        for path in self.files:
+            copy_or_link(path, workdir, link=self.link_files)
+        with self._directory(workdir):
+            self._step("_prepare_input", point, workdir)
+            before = file_stamps(workdir, self._may_be_stale)
+            clock = time.perf_counter()
+            try:
+                returned = self._step("_run_code", point, workdir)
+            finally:
+                record["wall_time"] = time.perf_counter() - clock
+            note_run(record, returned, _last.completed)
+            self._check_fresh(workdir, before)
+            return self._parsed(point, workdir)
+
+    def _values(self, point: tuple[float, ...], number: int | None) -> dict[str, str]:
+        """Return what ``{name}`` means in a command."""
+        values = {name: repr(value) for name, value in zip(self.inputs, point, strict=True)}
+        values["point"] = "0" if number is None else str(number)
+        return values
+
+    def _directory(self, workdir: str) -> Any:
+        """Make the work directory the current one if a step needs that."""
+        needs = any("workdir" not in self._arguments[name] for name in self._overridden if name in STEPS)
+        return current_directory(workdir) if needs else _Nowhere()
+
+    def _step(self, name: str, point: tuple[float, ...] | None, workdir: str) -> Any:
+        """Call a step with what its signature asks for."""
+        place: Any = Path(workdir) if name in self._overridden else workdir
+        given = {"point": point, "workdir": place}
+        return getattr(self, name)(*[given[argument] for argument in self._arguments[name]])
+
+    def _parsed(self, point: tuple[float, ...] | None, workdir: str) -> tuple[float, ...]:
+        """Return the checked output."""
+        return self._output(self._step("_parse_output", point, workdir))
+
+    def _output(self, returned: Any) -> tuple[float, ...]:
+        """Check what a step returned; parsers have checked that their numbers are finite."""
+        own = bool(self._overridden & {"_parse_output", "_exec", "_exec_sample"})
+        return output_of(returned, self.outputs, finite=own and not self.allow_nan)
+
+    def _check_fresh(self, workdir: str, before: dict[str, tuple[int, int]]) -> None:
+        """Raise if the code left an output file as it was before the run."""
+        for name, stamp in file_stamps(workdir, before).items():
+            if before[name] == stamp:
+                msg = (
+                    f"output file {name!r} is older than the run: it was among the input files and the code did "
+                    f"not write it, in {workdir}; remove it from files="
+                )
+                raise OutputError(msg, "failed", "output stale")
+
+    def _explained(self, workdir: str | None, kept: str | None, error: Exception) -> str:
+        """Return the text of a failure, with where its files are."""
+        text = str(error) if isinstance(error, EvaluationError) else f"{type(error).__name__}: {error}"
+        if workdir is None:
+            return text
+        if kept is None:
+            return f"{text}\nThe work directory was not kept; keep='failed' keeps it."
+        text = text.replace(workdir, kept)
+        return text if kept in text else f"{text}\nThe work directory was kept: {kept}"
+
+    def _used_elsewhere(self, names: Sequence[str]) -> list[str]:
+        """Return the inputs that need not stand in a template."""
+        if "_prepare_input" in self._overridden:
+            return list(names)
+        return [name for name in names if any(f"{{{name}}}" in str(command.argv) for command in self.commands)]
+
+    def _check_complete(self, tokens: Sequence[str] | None) -> None:
+        """Raise if a step has neither a default to work with nor code of its own."""
+        if self._overridden & {"_exec", "_exec_sample"}:
+            return
+        name = type(self).__name__
+        if "_run_code" not in self._overridden and not self.commands:
+            msg = f"{name}: what is to be run? give command=[...], or write _run_code(self, workdir)"
+            raise TypeError(msg)
+        if "_parse_output" not in self._overridden and not self.parsers:
+            msg = f"{name}: how is the output read? give parsers=[...], or write _parse_output(self, workdir)"
+            raise TypeError(msg)
+        if tokens is not None and not self.templates:
+            msg = f"{name}: tokens={list(tokens)!r} without templates; give templates={{'input file': 'template file'}}"
+            raise InputError(msg)
+        for command in self.commands:
+            command.check_names([*self.inputs, "point", "cpus"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A distribution is for studies, not for evaluations, and may be large.
+        return {**self.__dict__, "distribution": None}
+
+
+_HOST = socket.gethostname()
+
+
+class _Nowhere:
+    """A context in which the current directory stays as it is."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _parser_fingerprint(parser: _Parser) -> Any:
+    """Return what identifies a parser."""
+    if isinstance(parser, Parser):
+        return parser.fingerprint()
+    return getattr(parser, "__qualname__", type(parser).__qualname__)
+
+
+def _output_files(parsers: Sequence[_Parser]) -> list[str]:
+    """Return the files that parsers read."""
+    return [name for parser in parsers for name in getattr(parser, "files", ())]

@@ -1,0 +1,66 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is slow, visibly, unless ``-m`` speaks of it."""
+    if "slow" in config.getoption("-m"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow: run it with `pytest -m slow`"))
+
+
+@pytest.fixture(autouse=True)
+def same_place() -> Iterator[None]:
+    """Check that no test leaves the process in another folder."""
+    before = Path.cwd()
+    yield
+    after = Path.cwd()
+    os.chdir(before)
+    assert after == before, f"the test left the process in {after}"
+
+
+@pytest.fixture(params=["plain", "with space", "a'b; echo c", 'a"=0"', "été_{x}_%d_$HOME"])
+def odd_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return a folder whose name is not what a shell or a format string expects."""
+    folder = tmp_path / request.param
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def fake_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Return a function of a name and a shell script that puts such a program first in the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def make(name: str, script: str) -> Path:
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        return program
+
+    return make
+
+
+@pytest.fixture
+def need() -> Callable[[bool, str], None]:
+    """Return a function that skips a test whose service is not there, and fails it where CI requires it."""
+
+    def need(found: bool, reason: str) -> None:
+        if not found and os.environ.get("OTWRAP_REQUIRE_SERVICES") == "1":
+            pytest.fail(f"required, but {reason}")
+        if not found:
+            pytest.skip(reason)
+
+    return need
