@@ -1,7 +1,6 @@
 """Sphinx configuration."""
 
 import configparser
-import warnings
 from pathlib import Path
 
 metadata = configparser.ConfigParser()
@@ -34,10 +33,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/(study|plot_)",
-    "ignore_pattern": r"/(__init__|beam|executable|models|wrapper)\.py",
+    "ignore_pattern": r"^(__init__|beam|executable|models|wrapper)\.py$",
     "abort_on_example_error": True,
     "show_memory": False,
     "within_subsection_order": "FileNameSortKey",
 }
-# sphinx-gallery shows pictures by itself, and says so when the backend of matplotlib cannot.
-warnings.filterwarnings("ignore", message=".*non-interactive.*", category=UserWarning)

@@ -12,18 +12,21 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from .backends import Backend, create_backend
 from .errors import SampleError
-from .evaluation import STATUSES, Evaluation, Task, occurrence_key, point_key
+from .evaluation import STATUSES, Evaluation, Task, occurrence_key, point_keys
 from .evaluator import evaluator_of
 from .progress import Progress
 from .store import Store
 
 __all__ = ["Campaign"]
+
+_Batch = list[tuple[int, Evaluation]]
 
 #: Attempts on a point over all calls: a time limit was paid in full each time.
 _RERUN = {"failed": 10, "timeout": 2, "killed": 4, "invalid": 10, "cancelled": 1_000_000}
@@ -110,8 +113,9 @@ class Campaign:
         evaluation : Evaluation
             Failed ones too; nothing is raised for them.
         """
-        for _, evaluation in self._run(self._points(X)):
-            yield evaluation
+        for batch in self._run(self._points(X)):
+            for _, evaluation in batch:
+                yield evaluation
 
     def map(self, X: Any) -> list[Evaluation]:
         """Evaluate a sample and return the evaluations in the order of its points.
@@ -128,8 +132,9 @@ class Campaign:
         """
         points = self._points(X)
         found: list[Any] = [None] * len(points)
-        for index, evaluation in self._run(points):
-            found[index] = evaluation
+        for batch in self._run(points):
+            for index, evaluation in batch:
+                found[index] = evaluation
         return found
 
     def outputs(self, X: Any, on_failure: str | float = "raise") -> list[tuple[float, ...]]:
@@ -236,27 +241,23 @@ class Campaign:
             raise ValueError(msg)
         return list(map(tuple, array.tolist()))
 
-    def _run(self, points: list[tuple[float, ...]]) -> Iterator[tuple[int, Evaluation]]:
-        """Yield index in the sample and evaluation of each point."""
+    def _run(self, points: list[tuple[float, ...]]) -> Iterator[_Batch]:
+        """Yield lists of index in the sample and evaluation, known ones first."""
         with Progress(len(points), shown=self.verbosity) as progress:
             first, twins, keys = self._sort_out(points)
-            unknown = []
-            for index in first:
-                evaluation = self._recorded(keys[index])
-                if evaluation is None:
-                    unknown.append(Task(index, points[index]))
-                    continue
-                progress.advance(failed=not evaluation.done, count=1 + len(twins.get(index, ())))
-                yield from _with_twins(index, evaluation, twins)
-            for index, evaluation in self._evaluate(unknown, keys):
-                progress.advance(failed=not evaluation.done, count=1 + len(twins.get(index, ())))
-                yield from _with_twins(index, evaluation, twins)
+            recorded = self._recorded(first, keys)
+            unknown = first if not recorded else [index for index in first if index not in recorded]
+            batches = self._evaluate([Task(index, points[index]) for index in unknown], keys)
+            for batch in chain([list(recorded.items())], batches):
+                everywhere = batch if not twins else _with_twins(batch, twins)
+                progress.advance(everywhere)
+                yield everywhere
 
     def _sort_out(
         self, points: list[tuple[float, ...]]
-    ) -> tuple[Iterable[int], dict[int, list[int]], list[bytes]]:
+    ) -> tuple[Sequence[int], dict[int, list[int]], list[bytes]]:
         """Return the indices to look at, those that repeat each of them, and all keys."""
-        keys = [point_key(point, self.match_digits) for point in points]
+        keys = point_keys(points, self.match_digits)
         if self.stochastic:
             for index, key in enumerate(keys):
                 occurrence = self._occurrences[key] = self._occurrences.get(key, -1) + 1
@@ -270,16 +271,21 @@ class Campaign:
                 twins.setdefault(seen[key], []).append(index)
         return sorted(seen.values()), twins, keys
 
-    def _recorded(self, key: bytes) -> Evaluation | None:
-        """Return the record of a point that is not to run again."""
-        known = self.store.known(key)
-        if known is None:
-            return None
-        status, attempts = known
-        return self.store.get(key) if status == "done" or attempts >= self._allowed[status] else None
+    def _recorded(self, indices: Sequence[int], keys: list[bytes]) -> dict[int, Evaluation]:
+        """Return the records of the points that are not to run again."""
+        known = self.store.keys()
+        found = {}
+        for index in indices:
+            if keys[index] in known and not self._again(*self.store.known(keys[index])):
+                found[index] = self.store.get(keys[index])
+        return found
 
-    def _evaluate(self, tasks: list[Task], keys: list[bytes]) -> Iterator[tuple[int, Evaluation]]:
-        """Run tasks on the backend; record each evaluation before it is yielded."""
+    def _again(self, status: str, attempts: int) -> bool:
+        """Return whether a known point is to run again."""
+        return status != "done" and attempts < self._allowed[status]
+
+    def _evaluate(self, tasks: list[Task], keys: list[bytes]) -> Iterator[_Batch]:
+        """Run tasks on the backend; record what ended together before it is yielded."""
         if not tasks:
             return
         queue = _Queue(tasks)
@@ -288,14 +294,14 @@ class Campaign:
             for batch in running:
                 ended = [result for result in batch if not self._tried_again(result, queue)]
                 self.store.put_many([(keys[index], evaluation) for index, evaluation in ended])
-                yield from ended
+                yield ended
         finally:
             running.close()  # type: ignore[attr-defined]
 
     def _tried_again(self, result: tuple[int, Evaluation], queue: _Queue) -> bool:
         """Put a failed point back into the queue while it has retries left."""
         index, evaluation = result
-        again = not evaluation.done and evaluation.attempts <= self.evaluator.retries
+        again = evaluation.output is None and evaluation.attempts <= self.evaluator.retries
         if again:
             queue.put(Task(index, evaluation.point, evaluation.attempts + 1))
         return again
@@ -363,13 +369,11 @@ def failure_value(on_failure: str | float) -> float | None:
     raise ValueError(msg)
 
 
-def _with_twins(
-    index: int, evaluation: Evaluation, twins: dict[int, list[int]]
-) -> Iterator[tuple[int, Evaluation]]:
-    """Yield an evaluation for its point and for those that are the same."""
-    yield index, evaluation
-    for twin in twins.get(index, ()):
-        yield twin, evaluation
+def _with_twins(batch: _Batch, twins: dict[int, list[int]]) -> _Batch:
+    """Return evaluations for their points and for those that are the same."""
+    return [
+        (same, evaluation) for index, evaluation in batch for same in (index, *twins.get(index, ()))
+    ]
 
 
 def _allowed_attempts(rerun_failed: bool | int | Mapping[str, int]) -> dict[str, int]:

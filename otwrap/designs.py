@@ -84,8 +84,9 @@ def read_design(path: str | os.PathLike[str], inputs: Sequence[str]) -> Design:
         raise DesignError(f"{name} is empty; a line for each point is expected, with {', '.join(inputs)}")
     table = _split(lines)
     header = _header(table, inputs)
+    ignored: list[str] = []
     if header is None:
-        columns, ignored = _by_position(name, table[0][1], inputs), ()
+        columns = _by_position(name, table[0][1], inputs)
     else:
         columns, ignored = _by_name(name, header, inputs)
         table = table[1:]
@@ -140,7 +141,9 @@ def _lines(name: str) -> list[tuple[int, str]]:
         # numpy.savetxt writes the names so.
         lines[0] = (lines[0][0], lines[0][1].lstrip().lstrip("#").strip())
     return [
-        (number, line) for i, (number, line) in enumerate(lines) if i == 0 or not line.lstrip().startswith("#")
+        (number, line)
+        for i, (number, line) in enumerate(lines)
+        if i == 0 or not line.lstrip().startswith("#")
     ]
 
 
@@ -152,9 +155,7 @@ def _split(lines: Sequence[tuple[int, str]]) -> list[_Row]:
         return [(number, line.split()) for number, line in lines]
     texts = [line for _, line in lines]
     rows = list(csv.reader(texts, delimiter=separator, skipinitialspace=True))
-    return [
-        (number, [cell.strip() for cell in row]) for (number, _), row in zip(lines, rows, strict=False)
-    ]
+    return [(number, [cell.strip() for cell in row]) for (number, _), row in zip(lines, rows, strict=False)]
 
 
 def _header(table: list[_Row], inputs: Sequence[str]) -> list[str] | None:
@@ -178,7 +179,9 @@ def _by_name(name: str, header: Sequence[str], inputs: Sequence[str]) -> tuple[l
         raise DesignError(msg)
     twice = [item for item in inputs if header.count(item) > 1]
     if twice:
-        raise DesignError(f"{name} has the column {twice[0]!r} {header.count(twice[0])} times; once is expected")
+        raise DesignError(
+            f"{name} has the column {twice[0]!r} {header.count(twice[0])} times; once is expected"
+        )
     return [header.index(item) for item in inputs], [item for item in header if item not in inputs]
 
 

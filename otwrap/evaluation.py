@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from struct import pack
+from struct import Struct, pack
 from typing import Any, NamedTuple
 
-__all__ = ["CAUSES", "STATUSES", "Evaluation", "Task", "occurrence_key", "point_key"]
+__all__ = ["CAUSES", "STATUSES", "Evaluation", "Task", "occurrence_key", "point_key", "point_keys"]
 
 #: How an evaluation can end.
 STATUSES = ("done", "failed", "timeout", "killed", "invalid", "cancelled")
@@ -148,10 +148,35 @@ def point_key(point: Sequence[float], match_digits: int | None = None) -> bytes:
     >>> point_key([0.1 + 0.2], match_digits=15) == point_key([0.3], match_digits=15)
     True
     """
+    return point_keys([point], match_digits)[0]
+
+
+def point_keys(points: Sequence[Sequence[float]], match_digits: int | None = None) -> list[bytes]:
+    """Return the keys of several points, see :func:`point_key`.
+
+    Parameters
+    ----------
+    points : 2-d sequence of float, shape (size, input dimension)
+        The points.
+    match_digits : int, optional
+        Significant digits that count; default is all bits.
+
+    Returns
+    -------
+    keys : list of bytes
+
+    Examples
+    --------
+    >>> point_keys([[1.0], [2.0]]) == [point_key([1.0]), point_key([2.0])]
+    True
+    """
+    if not points:
+        return []
     if match_digits is not None:
-        point = [float(f"{x:.{match_digits - 1}e}") for x in point]
-    data = pack(f"<{len(point)}d", *[x + 0.0 for x in point])
-    return hashlib.blake2b(data, digest_size=16).digest()
+        points = [[float(f"{x:.{match_digits - 1}e}") for x in point] for point in points]
+    pack, blake2b = Struct(f"<{len(points[0])}d").pack, hashlib.blake2b
+    # Adding 0.0 makes -0.0 the 0.0 that it is equal to.
+    return [blake2b(pack(*[x + 0.0 for x in point]), digest_size=16).digest() for point in points]
 
 
 def occurrence_key(key: bytes, occurrence: int) -> bytes:

@@ -76,7 +76,8 @@ class Found(NamedTuple):
             if found is None:
                 msg = (
                     f"{self.name} has no distribution to draw points from; give the model distribution=..., "
-                    f"write `distribution = ...` in its file, or name one with --distribution{_offer(self.names)}"
+                    f"write `distribution = ...` in its file, or name one with --distribution"
+                    f"{_offer(self.names)}"
                 )
                 raise ModelError(msg)
             return _as_distribution(found, "distribution")
@@ -176,19 +177,18 @@ def make_model(thing: Any, name: str | None = None) -> Any:
     """
     name = name or getattr(thing, "__qualname__", None) or type(thing).__name__
     model = thing
-    if isinstance(thing, type) or not _is_model(thing):
+    if not _is_model(thing):
         if not callable(thing):
             raise ModelError(f"{name} is {_shortly(thing)}, not a model; {_ACCEPTED}")
-        _check_no_arguments(thing, name)
-        model = thing()
+        model = _called(thing, name)
     if not _is_model(model):
         raise ModelError(f"{name}() returned {_shortly(model)}, not a model; {_ACCEPTED}")
     return _unparallel(model)
 
 
 _ACCEPTED = (
-    "accepted are an otwrap.Wrapper, an ot.Function, an ot.OpenTURNSPythonFunction, a class of these that needs "
-    "no arguments, or a function that returns one"
+    "accepted are an otwrap.Wrapper, an ot.Function, an ot.OpenTURNSPythonFunction, a class of these that "
+    "needs no arguments, or a function that returns one"
 )
 
 
@@ -207,20 +207,27 @@ def _unparallel(model: Any) -> Any:
     return getattr(evaluator, "wrapper", None) or getattr(evaluator, "function", model)
 
 
-def _check_no_arguments(thing: Any, name: str) -> None:
-    """Raise if a class or a function cannot be called without arguments."""
+def _called(thing: Any, name: str) -> Any:
+    """Return what a class or a function makes without arguments."""
     import inspect
 
     try:
         inspect.signature(thing).bind()
     except TypeError as error:
         msg = (
-            f"{name} cannot be made without arguments ({error}); name an instance, as in `beam = {name}(...)`, "
-            "or a function without arguments that returns one"
+            f"{name} cannot be made without arguments ({error}); name an instance, as in "
+            f"`beam = {name}(...)`, or a function without arguments that returns one"
         )
         raise ModelError(msg) from None
     except ValueError:  # it has no signature to read
-        return
+        pass
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return thing()
+    except OtwrapError:
+        raise
+    except Exception as error:  # whatever the user's code raises is told as that code's
+        raise ModelError(f"{name}() could not be made: {type(error).__name__}: {error}") from error
 
 
 def _resolve(text: str) -> tuple[Mapping[str, Any], str, str]:
@@ -280,7 +287,9 @@ def _candidates(names: Mapping[str, Any]) -> dict[str, Any]:
         if name.startswith("_") or any(thing is other for other in found.values()):
             continue
         if isinstance(thing, type):
-            is_own = issubclass(thing, ot.OpenTURNSPythonFunction) and thing.__module__ == names.get("__name__")
+            is_own = issubclass(thing, ot.OpenTURNSPythonFunction) and thing.__module__ == names.get(
+                "__name__"
+            )
         else:
             is_own = _is_model(thing) and not hasattr(thing, "campaign")
         if is_own:
@@ -310,8 +319,8 @@ def _load_file(path: Path) -> Any:
     importlib.invalidate_caches()
     module = _import(name, str(path))
     found = getattr(module, "__file__", None)
-    if found is None or not os.path.samefile(found, path):
-        msg = f"{path} cannot be imported, since {name!r} is the name of {found or 'a module of Python'}; rename the file"
+    if found is None or not path.samefile(found):
+        msg = f"{path} cannot be imported: {name!r} is also {found or 'a module of Python'}; rename the file"
         raise ModelError(msg)
     _loaded[name] = str(path)
     return module
@@ -336,7 +345,7 @@ def _make_room(name: str, path: Path) -> None:
     if before is None or before == str(path):
         return
     sys.modules.pop(name, None)
-    folder = os.path.dirname(before)
+    folder = str(Path(before).parent)
     if folder in sys.path:
         sys.path.remove(folder)
 
@@ -364,7 +373,7 @@ def _import(name: str, shown: str) -> Any:
             raise ModelError(msg) from None
         raise ModelError(f"{shown} could not be loaded: {error}; is it installed?") from error
     except SystemExit as error:
-        msg = f"{shown} ended the program while it was imported; put what it runs under `if __name__ == '__main__':`"
+        msg = f"{shown} ended the program; put what it runs under `if __name__ == '__main__':`"
         raise ModelError(msg) from error
     except Exception as error:  # whatever the user's file raises is told as that file's
         raise ModelError(f"{shown} could not be loaded: {_told(error, shown)}") from error
@@ -388,16 +397,19 @@ def _frames(error: Exception) -> Iterator[tuple[str, int]]:
 def _as_distribution(thing: Any, name: str) -> Any:
     """Return a distribution, made by a call if need be."""
     if not hasattr(thing, "getSample") and callable(thing):
-        _check_no_arguments(thing, name)
-        thing = thing()
+        thing = _called(thing, name)
     if not hasattr(thing, "getSample"):
-        raise ModelError(f"{name} is {_shortly(thing)}; an ot.Distribution, or a function that returns one, is expected")
+        raise ModelError(
+            f"{name} is {_shortly(thing)}; an ot.Distribution, or a function that returns one, is expected"
+        )
     return thing
 
 
 def _offer(names: Mapping[str, Any], wanted: str = "") -> str:
     """Return the distributions of a module as the end of a sentence."""
-    known = [name for name, thing in names.items() if hasattr(thing, "getSample") and not isinstance(thing, type)]
+    known = [
+        name for name, thing in names.items() if hasattr(thing, "getSample") and not isinstance(thing, type)
+    ]
     close = difflib.get_close_matches(wanted, known, 1)
     if close:
         return f"; did you mean {close[0]!r}?"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
+
+from .evaluation import Evaluation
 
 __all__ = ["Progress"]
 
@@ -20,8 +23,9 @@ class Progress:
 
     Examples
     --------
+    >>> from otwrap import Evaluation
     >>> with Progress(10, shown=False) as progress:
-    ...     progress.advance(failed=False)
+    ...     progress.advance([(0, Evaluation((1.0,), (2.0,)))])
     """
 
     def __init__(self, total: int, *, shown: bool) -> None:
@@ -32,22 +36,21 @@ class Progress:
 
             self._bar = tqdm(total=total, unit="point", dynamic_ncols=True)
 
-    def advance(self, *, failed: bool, count: int = 1) -> None:
+    def advance(self, batch: Sequence[tuple[int, Evaluation]]) -> None:
         """Count points that have ended.
 
         Parameters
         ----------
-        failed : bool
-            Whether they failed.
-        count : int, optional
-            How many. Default is 1.
+        batch : sequence of (int, Evaluation)
+            What ended together.
         """
         if self._bar is None:
             return
+        failed = sum(evaluation.output is None for _, evaluation in batch)
         if failed:
-            self._failed += count
+            self._failed += failed
             self._bar.set_postfix(failed=self._failed, refresh=False)
-        self._bar.update(count)
+        self._bar.update(len(batch))
 
     def __enter__(self) -> Progress:
         return self

@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 from struct import pack, unpack
 from typing import Any
 
@@ -174,7 +174,10 @@ class Store:
                 )
                 raise StoreError(msg) from error
             for row, (key, evaluation) in enumerate(records, first):
-                self._index(key, row, evaluation.status, evaluation.attempts)
+                if evaluation.output is not None and not self._open:
+                    self._rows[key] = row
+                else:
+                    self._index(key, row, evaluation.status, evaluation.attempts)
 
     def get(self, key: bytes) -> Evaluation | None:
         """Return the last record of a key.
@@ -192,21 +195,28 @@ class Store:
         row = self._rows.get(key)
         return None if row is None else self.evaluation(row)
 
-    def known(self, key: bytes) -> tuple[str, int] | None:
-        """Return the status of a key and the attempts spent on it over all calls.
+    def keys(self) -> KeysView[bytes]:
+        """Return a view on the keys that are known.
+
+        Returns
+        -------
+        keys : set-like of bytes
+        """
+        return self._rows.keys()
+
+    def known(self, key: bytes) -> tuple[str, int]:
+        """Return the status of a known key and the attempts spent on it over all calls.
 
         Parameters
         ----------
         key : bytes
-            Of the point.
+            One of :meth:`keys`.
 
         Returns
         -------
-        known : (str, int) or None
+        known : (str, int)
             Attempts are counted only while the point is not done.
         """
-        if key not in self._rows:
-            return None
         return self._open.get(key, ("done", 1))
 
     def evaluation(self, number: int) -> Evaluation:
@@ -407,11 +417,11 @@ class Store:
 
 def _to_row(evaluation: Evaluation) -> tuple[Any, ...]:
     """Return the columns of a record."""
-    point, output, *rest = evaluation
+    point, output = evaluation[:2]
     return (
         pack(f"<{len(point)}d", *point),
         None if output is None else pack(f"<{len(output)}d", *output),
-        *rest,
+        *evaluation[2:],
     )
 
 

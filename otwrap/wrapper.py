@@ -23,7 +23,7 @@ from .files import copy_or_link
 from .fingerprints import files_fingerprint, fingerprint
 from .folders import WorkFolders, file_stamps
 from .outcome import failure_of, note_run, output_of
-from .parsers import Parser
+from .parsers import Function, Parser
 from .process import Completed, run_chain
 from .steps import STEPS, step_arguments
 from .template import Jinja, Template, bind_all
@@ -145,7 +145,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         self.templates = bind_all(
             templates or {}, input_names, tokens, used_elsewhere=self._used_elsewhere(input_names)
         )
-        self.parsers = tuple(parsers)
+        self.parsers = tuple(
+            parser if isinstance(parser, Parser) else Function(parser) for parser in parsers
+        )
         self.files = tuple(existing_path(path) for path in files)
         self.link_files = link_files
         self.version = version
@@ -272,7 +274,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
                     sorted(self._overridden),
                 ]
             ),
-            "parsers": fingerprint([_parser_fingerprint(parser) for parser in self.parsers]),
+            "parsers": fingerprint([parser.fingerprint() for parser in self.parsers]),
         }
 
     def close(self) -> None:
@@ -294,10 +296,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
 
     def _parse_output(self, workdir: str) -> Sequence[float]:
         """Call the parsers."""
-        output: list[float] = []
-        for parser in self.parsers:
-            output += floats_of(parser(workdir))
-        return output
+        if len(self.parsers) == 1:
+            return self.parsers[0](workdir)
+        return [value for parser in self.parsers for value in parser(workdir)]
 
 
     def _exec(self, x: Sequence[float]) -> tuple[float, ...]:
@@ -441,13 +442,6 @@ class _Nowhere:
         return None
 
 
-def _parser_fingerprint(parser: _Parser) -> Any:
-    """Return what identifies a parser."""
-    if isinstance(parser, Parser):
-        return parser.fingerprint()
-    return getattr(parser, "__qualname__", type(parser).__qualname__)
-
-
-def _output_files(parsers: Sequence[_Parser]) -> list[str]:
+def _output_files(parsers: Sequence[Parser]) -> list[str]:
     """Return the files that parsers read."""
-    return [name for parser in parsers for name in getattr(parser, "files", ())]
+    return [name for parser in parsers for name in parser.files]

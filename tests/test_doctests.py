@@ -17,7 +17,9 @@ EXAMPLES = ["otwrap.examples.beam.models", "otwrap.examples.beam.wrapper", "otwr
 def in_docstrings() -> Iterator[doctest.DocTest]:
     """Yield the examples in docstrings, one test a docstring."""
     files = sorted((ROOT / "otwrap").rglob("*.py"))
-    names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    names = [
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files
+    ]
     for name in [*names, *EXAMPLES]:
         if not name.endswith("__main__"):
             yield from doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name), name)

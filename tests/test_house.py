@@ -28,15 +28,16 @@ PACKAGE = ROOT / "otwrap"
 #: The rooms, lowest first. A room may import only from a lower line, or from its own package. The number is
 #: the layer of the design; a letter is a floor in it.
 LAYERS = """
-0   errors logs files cpus locks formats steps progress
-1   dumps evaluation workdir template parsers guardian fingerprints folders command designs models
-1b  process
+0   errors logs files cpus locks formats steps
+1   dumps evaluation workdir template parsers guardian fingerprints command designs models
+1b  process folders progress
 1c  declaration
 1d  outcome
 2   wrapper store schedulers tables
 3   function backends evaluator
 4   campaign submission
 5   parallelizer map sweep
+5b  doctor
 6   cli report
 6b  __main__
 7   __init__ examples

@@ -11,5 +11,6 @@ X = distribution.getSample(100)
 
 with otw.Parallelizer(fin, store="fin.sqlite") as f:
     Y = f(X)
-    print(f"mean {Y.computeMean()[0]:.2f} degC, standard deviation {Y.computeStandardDeviation()[0]:.2f} degC")
+    mean, std = Y.computeMean()[0], Y.computeStandardDeviation()[0]
+    print(f"mean {mean:.2f} degC, standard deviation {std:.2f} degC")
     print(f"{len(f.campaign.evaluations)} evaluations on record")

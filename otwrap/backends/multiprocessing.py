@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import selectors
 import subprocess
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, Pipe, wait
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from ..cpus import evaluations_at_a_time
@@ -50,18 +51,18 @@ class Multiprocessing:
             raise BackendUnavailable(msg)
         self.n_cpus = n_cpus
         self._payload: bytes | None = None
-        self._workers: list[_Worker] = []
-        self._finalizer = weakref.finalize(self, _end, self._workers)
+        self._workers = _Workers()
+        self._finalizer = weakref.finalize(self, self._workers.end)
 
     def imap(self, evaluate: Any, tasks: Iterator[Task]) -> Iterator[_Results]:
         """Yield lists of task id and evaluation as they end, see :class:`otwrap.backends.Backend`."""
         width = evaluations_at_a_time(self.n_cpus, getattr(evaluate, "cpus", 1))
         self._use(evaluate.payload)
-        yield from _Run(self._workers, lambda: _Worker(evaluate.payload), width, tasks).results()
+        yield from _Run(self._workers, evaluate.payload, width, tasks).results()
 
     def close(self) -> None:
         """End the workers."""
-        _end(self._workers)
+        self._workers.end()
 
     def _use(self, payload: bytes) -> None:
         """Start anew if the workers have another evaluator."""
@@ -133,14 +134,51 @@ class _Worker:
             return
 
 
+class _Workers:
+    """The workers that are alive."""
+
+    def __init__(self) -> None:
+        self.all: list[_Worker] = []
+        # Kept from one wait to the next: making one costs more than the wait itself.
+        self._selector: selectors.BaseSelector | None = None
+
+    def start(self, payload: bytes) -> _Worker:
+        """Start one more."""
+        if self._selector is None:
+            self._selector = selectors.DefaultSelector()
+        worker = _Worker(payload)
+        self.all.append(worker)
+        self._selector.register(worker.connection, selectors.EVENT_READ, worker)
+        return worker
+
+    def wait(self) -> list[_Worker]:
+        """Return those that have sent something, or have died."""
+        return [key.data for key, _ in self._selector.select()] if self._selector else []
+
+    def remove(self, worker: _Worker) -> None:
+        """End a worker."""
+        self.all.remove(worker)
+        if self._selector is not None:
+            self._selector.unregister(worker.connection)
+        worker.end()
+
+    def end(self) -> None:
+        """End all."""
+        for worker in self.all:
+            worker.connection.close()
+        while self.all:
+            self.all.pop().end()
+        if self._selector is not None:
+            self._selector.close()
+            self._selector = None
+
+
 class _Run:
     """One call of `imap`."""
 
-    def __init__(
-        self, workers: list[_Worker], start: Callable[[], _Worker], width: int, tasks: Iterator[Task]
-    ) -> None:
+    def __init__(self, workers: _Workers, payload: bytes, width: int, tasks: Iterator[Task]) -> None:
         self.workers = workers
-        self.start = start
+        self.payload = payload
         self.width = width
         self.chunks = Chunks(tasks)
         #: Tasks that were with a worker that died; each goes out alone, to learn which one it is.
@@ -151,9 +189,7 @@ class _Run:
         """Yield evaluations until there is nothing in flight and nothing to do."""
         try:
             while self._feed():
-                connections = {worker.connection: worker for worker in self.workers}
-                for connection in wait(list(connections)):
-                    worker = connections[connection]  # type: ignore[index]
+                for worker in self.workers.wait():
                     received = worker.receive()
                     if received is None:
                         yield from self._bury(worker)
@@ -167,15 +203,14 @@ class _Run:
 
     def _feed(self) -> bool:
         """Give work to who has little; return whether anything is in flight."""
-        for worker in [*self.workers]:
+        for worker in self.workers.all:
             self._feed_one(worker)
-        while len(self.workers) < self.width:
-            worker = self.start()
-            self.workers.append(worker)
+        while len(self.workers.all) < self.width:
+            worker = self.workers.start(self.payload)
             self._feed_one(worker)
             if not worker.tasks:
                 break
-        return any(worker.tasks for worker in self.workers)
+        return any(worker.tasks for worker in self.workers.all)
 
     def _feed_one(self, worker: _Worker) -> None:
         """Give a chunk to a worker that is about to run out; a suspect goes alone."""
@@ -187,7 +222,6 @@ class _Run:
     def _bury(self, worker: _Worker) -> Iterator[_Results]:
         """Replace a worker that died; its point is tried once more, then recorded as killed."""
         self.workers.remove(worker)
-        worker.end()
         lost = list(worker.tasks)
         if not lost:
             if not worker.ready:
@@ -206,9 +240,8 @@ class _Run:
 
     def _cancel(self) -> None:
         """End the workers that are still evaluating, and with them their codes."""
-        for worker in [worker for worker in self.workers if worker.tasks]:
+        for worker in [worker for worker in self.workers.all if worker.tasks]:
             self.workers.remove(worker)
-            worker.end()
 
 
 def _lost(task: Task, code: int | None) -> Evaluation:
@@ -219,9 +252,3 @@ def _lost(task: Task, code: int | None) -> Evaluation:
         "code, or a library that it calls, ends the process: run this point with backend='serial' to see"
     )
     return Evaluation(task.input, None, "killed", "worker lost", text, attempts=task.attempt)
-
-
-def _end(workers: list[_Worker]) -> None:
-    """End all workers."""
-    while workers:
-        workers.pop().end()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -26,7 +25,7 @@ _COMMANDS = {
     "status": "records",
     "show": "records",
     "failures": "records",
-    "export": "records",
+    "export": "export",
     "backends": "backends",
 }
 #: The room that a command needs, where it is not there in every installation.
@@ -52,9 +51,13 @@ class _Group(click.Group):
 def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print the version and end."""
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        click.echo(f"otwrap {version('otwrap')}")
+        try:
+            number = version("otwrap")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        click.echo(f"otwrap {number}")
         ctx.exit()
 
 
@@ -122,7 +125,9 @@ class ModelGroup(_Group):
             formatter.write_paragraph()
             formatter.write_text(f"{self.found.name}: {_summary(self.thing) or 'a model of otwrap.'}")
             formatter.write_paragraph()
-            formatter.write_dl([("inputs", ", ".join(evaluator.inputs)), ("outputs", ", ".join(evaluator.outputs))])
+            formatter.write_dl(
+                [("inputs", ", ".join(evaluator.inputs)), ("outputs", ", ".join(evaluator.outputs))]
+            )
             formatter.write_paragraph()
             values = " ".join(name.upper() for name in evaluator.inputs)
             formatter.write_text(f"Without a command, `run` is meant, as in: {ctx.command_path} -X {values}")
@@ -140,7 +145,7 @@ def _summary(thing: Any) -> str:
 
 def _names_around(thing: Any) -> dict[str, Any]:
     """Return the names of the module that a model comes from."""
-    module: Callable[..., Any] | None = sys.modules.get(getattr(thing, "__module__", "__main__"))
+    module = sys.modules.get(getattr(thing, "__module__", "__main__"))
     if module is None or module.__name__.partition(".")[0] in ("openturns", "otwrap"):
         # An instance of a class of ours: the script that asked for a command line has made it.
         module = sys.modules.get("__main__")

@@ -14,7 +14,7 @@ import click
 
 from ..evaluation import Evaluation
 
-__all__ = ["aligned", "echo_json", "json_text", "note", "prints_on_stderr", "record_of"]
+__all__ = ["aligned", "echo_json", "json_text", "note", "prints_on_stderr", "record_of", "remark"]
 
 
 def note(text: str) -> None:
@@ -26,6 +26,19 @@ def note(text: str) -> None:
         One or more lines.
     """
     click.echo(text, err=True)
+
+
+def remark(text: str) -> None:
+    """Print something that ``--quiet`` leaves out.
+
+    Parameters
+    ----------
+    text : str
+        One or more lines.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or not context.params.get("quiet"):
+        note(text)
 
 
 def echo_json(value: Any) -> None:
@@ -125,7 +138,8 @@ def aligned(rows: Sequence[Sequence[Any]]) -> str:
     shown = [["-" if cell is None else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     numeric = [
-        all(isinstance(cell, (int, float, type(None))) for cell in column) for column in zip(*rows[1:], strict=True)
+        all(isinstance(cell, (int, float, type(None))) for cell in column)
+        for column in zip(*rows[1:], strict=True)
     ] or [False] * len(widths)
     lines = [
         "  ".join(
@@ -139,7 +153,7 @@ def aligned(rows: Sequence[Sequence[Any]]) -> str:
 
 @contextlib.contextmanager
 def prints_on_stderr() -> Iterator[None]:
-    """Let what a model, or a process that it starts, prints on the standard output go to the standard error."""
+    """Send what a model, or a process that it starts, prints as its output to the standard error."""
     sys.stdout.flush()
     try:
         answers = os.dup(1)

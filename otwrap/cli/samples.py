@@ -11,9 +11,9 @@ import click
 
 from ..designs import read_design
 from ..models import Found, find_model
-from .output import note
+from .output import remark
 
-__all__ = ["Points", "found_of", "model_argument", "points_of", "sample_options"]
+__all__ = ["Points", "found_of", "model_argument", "point_of", "points_of", "sample_options"]
 
 model_argument = click.argument("model", metavar="MODEL")
 
@@ -63,22 +63,26 @@ def sample_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     for option in reversed(
         [
-            click.option("-X", "point", multiple=True, metavar="VALUE...", help="One point: a value for each input."),
+            click.option(
+                "-X", "point", multiple=True, metavar="VALUE...", help="One point: a value for each input."
+            ),
             click.option(
                 "--design",
                 metavar="FILE.csv",
-                help="The points of a file: columns by name if the first line has the names of the inputs, by "
-                "position if it has none.",
+                help="The points of a file: columns by name if the first line has the names of the inputs, "
+                "by position if it has none.",
             ),
-            click.option("--monte-carlo", type=click.IntRange(min=1), metavar="N", help="N points drawn at random."),
+            click.option(
+                "--monte-carlo", type=click.IntRange(min=1), metavar="N", help="N points drawn at random."
+            ),
             click.option(
                 "--seed", type=click.IntRange(min=0), metavar="S", help="Of the random points. Default is 0."
             ),
             click.option(
                 "--distribution",
                 metavar="NAME",
-                help="Of the random points: a name in the model's file. Default is the model's own, else the name "
-                "`distribution`.",
+                help="Of the random points: a name in the model's file. Default is the model's own, else the "
+                "name `distribution`.",
             ),
         ]
     ):
@@ -117,14 +121,31 @@ def points_of(found: Found, inputs: Sequence[str], options: Any) -> Points:
     if options.monte_carlo is None and (options.seed is not None or options.distribution is not None):
         raise click.UsageError("--seed and --distribution go with --monte-carlo N")
     if options.point:
-        return Points([_point(options.point, inputs)], True)
+        return Points([point_of(options.point, inputs)], True)
     if options.design is not None:
         return Points(_designed(options.design, inputs), False)
     return Points(_drawn(found, inputs, options), False)
 
 
-def _point(texts: Sequence[str], inputs: Sequence[str]) -> tuple[float, ...]:
-    """Return the point of ``-X``."""
+def point_of(texts: Sequence[str], inputs: Sequence[str]) -> tuple[float, ...]:
+    """Return the point of ``-X``.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        As typed.
+    inputs : sequence of str
+        The input description.
+
+    Returns
+    -------
+    point : tuple of float, shape (input dimension,)
+
+    Raises
+    ------
+    click.UsageError
+        If a text is no finite number, or their number is wrong.
+    """
     values = []
     for position, text in enumerate(texts):
         name = f" ({inputs[position]})" if position < len(inputs) else ""
@@ -132,12 +153,16 @@ def _point(texts: Sequence[str], inputs: Sequence[str]) -> tuple[float, ...]:
             value = float(text)
         except ValueError:
             hint = "; separate the values by spaces" if "," in text else ""
-            raise click.UsageError(f"-X: value {position + 1}{name} is {text!r}, not a number{hint}") from None
+            raise click.UsageError(
+                f"-X: value {position + 1}{name} is {text!r}, not a number{hint}"
+            ) from None
         if not math.isfinite(value):
             raise click.UsageError(f"-X: value {position + 1}{name} is {text!r}, not a finite number")
         values.append(value)
     if len(values) != len(inputs):
-        raise click.UsageError(f"-X has {len(values)} value(s); {len(inputs)} are expected: {', '.join(inputs)}")
+        raise click.UsageError(
+            f"-X has {len(values)} value(s); {len(inputs)} are expected: {', '.join(inputs)}"
+        )
     return tuple(values)
 
 
@@ -145,9 +170,9 @@ def _designed(path: str, inputs: Sequence[str]) -> list[tuple[float, ...]]:
     """Return the points of a file, and say how its columns were taken."""
     design = read_design(path, inputs)
     if not design.named:
-        note(f"{path} has no line of names: its columns are taken as {', '.join(inputs)}")
+        remark(f"{path} has no line of names: its columns are taken as {', '.join(inputs)}")
     if design.ignored:
-        note(f"{path}: columns that are no input are left out: {', '.join(map(repr, design.ignored))}")
+        remark(f"{path}: columns that are no input are left out: {', '.join(map(repr, design.ignored))}")
     return design.points
 
 
@@ -163,7 +188,7 @@ def _drawn(found: Found, inputs: Sequence[str], options: Any) -> list[tuple[floa
         )
     seed = 0 if options.seed is None else options.seed
     ot.RandomGenerator.SetSeed(seed)
-    note(f"{options.monte_carlo} points drawn with seed {seed}")
+    remark(f"{options.monte_carlo} points drawn with seed {seed}")
     sample = distribution.getSample(options.monte_carlo)
     order = _order(list(distribution.getDescription()), list(inputs))
     return [tuple(point[i] for i in order) for point in sample]
@@ -172,7 +197,7 @@ def _drawn(found: Found, inputs: Sequence[str], options: Any) -> list[tuple[floa
 def _order(description: Sequence[str], inputs: Sequence[str]) -> list[int]:
     """Return which component of a distribution is which input: by name if the names are the same ones."""
     if sorted(description) == sorted(inputs) and list(description) != list(inputs):
-        note(f"the distribution is of {', '.join(description)}: its components are matched by name")
+        remark(f"the distribution is of {', '.join(description)}: its components are matched by name")
         return [description.index(name) for name in inputs]
     if set(description) & set(inputs) and list(description) != list(inputs):
         name = next(name for name in inputs if name not in description)

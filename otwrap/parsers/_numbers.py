@@ -99,6 +99,6 @@ def to_float(text: str, decimal: str = ".") -> float:
 def _reason(word: str) -> str:
     """Say why a word is no number, where that is known."""
     for pattern, reason in _REASONS:
-        if re.fullmatch(pattern, word, re.DOTALL):
+        if re.fullmatch(pattern, word[:200], re.DOTALL):
             return f": {reason}"
     return ""

@@ -74,8 +74,9 @@ class _Array(FileParser):
             advice = f"Where evaluations are parsed: pip install otwrap[{extra}]"
             raise self._error(f"no package {name} to read it ({error})", advice) from error
 
-    def _bad_file(self, kind: str, error: Exception) -> OutputError:
-        return self._error(f"no {kind} file ({excerpt(str(error), 160)})", _ADVICE)
+    def _bad_file(self, kind: str, error: Exception, path: str) -> OutputError:
+        text = str(error).replace(path, self.files[0])
+        return self._error(f"no {kind} file ({excerpt(text, 160)})", _ADVICE)
 
     def _at(self) -> str:
         return "" if self.index is None else f" at index {self.index}"
@@ -114,16 +115,19 @@ class Npy(_Array):
     """
 
     def _read(self, workdir: str) -> list[float]:
+        from zipfile import BadZipFile
+
         import numpy as np
 
         path = self._path(workdir)
         try:
-            array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise self._bad_file(".npy", error) from error
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise self._error("an .npz file", "Read it with Npz(file, name)")
+            # Opened here: np.load leaves its file open where the content is bad.
+            with open(path, "rb") as stream:
+                array = np.load(stream, allow_pickle=False)
+                if not isinstance(array, np.ndarray):
+                    raise self._error("an .npz file", "Read it with Npz(file, name)")
+        except (ValueError, EOFError, OSError, BadZipFile) as error:
+            raise self._bad_file(".npy", error, path) from error
         return self._take(array)
 
     def _sought(self) -> str:
@@ -183,15 +187,15 @@ class Npz(_Array):
 
         path = self._path(workdir)
         try:
-            arrays = np.load(path, allow_pickle=False)
-            if isinstance(arrays, np.ndarray):
-                raise self._error("an .npy file", "Read it with Npy(file)")
-            with arrays:
+            with open(path, "rb") as stream:
+                arrays = np.load(stream, allow_pickle=False)
+                if isinstance(arrays, np.ndarray):
+                    raise self._error("an .npy file", "Read it with Npy(file)")
                 if self.name not in arrays.files:
                     raise self._missing(self.name, arrays.files)
                 array = arrays[self.name]
         except (ValueError, EOFError, OSError, BadZipFile) as error:
-            raise self._bad_file(".npz", error) from error
+            raise self._bad_file(".npz", error, path) from error
         return self._take(array)
 
     def _sought(self) -> str:
@@ -248,7 +252,7 @@ class Hdf5(_Array):
                     raise self._missing(self.dataset, names)
                 return self._take(found)
         except OSError as error:
-            raise self._bad_file("HDF5", error) from error
+            raise self._bad_file("HDF5", error, path) from error
 
     def _sought(self) -> str:
         return f"the dataset {self.dataset!r}{self._at()}"
@@ -305,7 +309,7 @@ class NetCdf(_Array):
                     raise self._missing(name, list(variables))
                 return self._take(variables[name])
         except (OSError, RuntimeError) as error:
-            raise self._bad_file("netCDF", error) from error
+            raise self._bad_file("netCDF", error, path) from error
 
     def _sought(self) -> str:
         return f"the variable {self.variable!r}{self._at()}"

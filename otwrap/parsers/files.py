@@ -126,10 +126,10 @@ class TextParser(FileParser):
         except ValueError as error:
             found, line = _where(word, text, start, line)
             comma = "," in word and self.decimal == "."
-            advice = "decimal=',' reads a decimal comma; " if comma else ""
             reason = str(error).partition(" is not a number")[2]
             found += f" (not a number{reason})"
-            advice = f"{advice}correct the parser or the code's output".capitalize()
+            advice = "Correct the parser or the code's output"
+            advice += "; decimal=',' reads a decimal comma" if comma else ""
             raise self._error(found, advice, "not a number", line) from None
         if not self._accepts(number):
             found, line = _where(word, text, start, line)
@@ -139,7 +139,7 @@ class TextParser(FileParser):
     def _unmatched(self, text: str, starts: list[int], advice: str) -> OutputError:
         """Return the error for a number of matches that is not the one asked for."""
         if not starts:
-            return self._error("no match", advice, "no match")
+            return self._error("nothing", advice, "no match")
         shown = starts[:8]
         breaks = accumulate(text.count("\n", a, b) for a, b in zip([0, *shown], shown, strict=False))
         lines = ", ".join(str(1 + number) for number in breaks) + (", ..." if len(starts) > 8 else "")

@@ -215,9 +215,7 @@ class Xml(TextParser):
                 return ElementTree.fromstring(text)
         except ElementTree.ParseError as error:
             line = error.position[0]
-            content = (data.splitlines() or [b""])[min(line, data.count(b"\n") + 1) - 1].decode(
-                "utf-8", "replace"
-            )
+            content = b"".join(data.splitlines()[line - 1 : line]).decode(self.encoding, "replace")
             found = f"no XML: {error} in {excerpt(content.strip())}"
             raise self._error(found, "Look whether the code wrote it to its end", line=line) from None
 
@@ -314,7 +312,7 @@ def _check_xpath(xpath: str) -> None:
         if xpath.startswith("/"):
             raise SyntaxError("it starts at the root element, with './'")
         Element("x").findall(xpath)
-    except SyntaxError as error:
+    except (SyntaxError, KeyError, TypeError) as error:  # the latter two for an '@' or '[' out of place
         raise ValueError(
             f"xpath is {xpath!r}: {error}; give what xml.etree.ElementTree takes, as \"./a/b[@id='3']\", "
             "and the attribute as attribute="

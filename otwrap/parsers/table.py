@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from typing import NamedTuple
@@ -135,6 +134,8 @@ class Csv(TextParser):
                 _Row(n, [field.strip().strip('"') for field in line.split(self.separator)])
                 for n, line in lines
             ]
+        import csv
+
         reader = csv.reader(
             [line + "\n" for _, line in lines], delimiter=self.separator, skipinitialspace=True
         )

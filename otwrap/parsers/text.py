@@ -181,7 +181,7 @@ class Regex(TextParser):
         known = self.group in self.pattern.groupindex or self.group in range(self.pattern.groups + 1)
         if not known:
             names = some([*range(self.pattern.groups + 1), *self.pattern.groupindex])
-            raise ValueError(f"group is {group!r}; {self.pattern.pattern!r} has {names}")
+            raise ValueError(f"group is {group!r}; give one that {self.pattern.pattern!r} has: {names}")
         self.occurrence = occurrence
         self.count = count
 
@@ -212,7 +212,7 @@ class Regex(TextParser):
         if cut and end > start:
             raise self._error(
                 f"{excerpt(text[start:end])} cut out of {excerpt(_around(text, start, end))}",
-                "Make the pattern take the number whole, with otwrap.parsers.NUMBER",
+                "Make the pattern take the number whole (otwrap.parsers.NUMBER does), or go on behind it",
                 "not a number",
                 _line(text, start),
             )

@@ -59,7 +59,7 @@ def test_empty(make: Any, write: Write, refused: Refused, content: str) -> None:
 @pytest.mark.parametrize("number", ["1,234", "1_000", "12abc", "*****", "1'234", "0x1F", "1.5-2.5", "1,5"])
 def test_not_a_number(make: Any, write: Write, refused: Refused, number: str) -> None:
     """What is a number only in part is refused whole, with file and what stands there."""
-    refused(make(), write(f"y = {number}\n"), "not a number", number.replace("'", "'"))
+    refused(make(), write(f"y = {number}\n"), "not a number", number)
 
 
 @each
@@ -95,7 +95,7 @@ def test_decimal_comma(make: Any, write: Write, refused: Refused) -> None:
 @each
 def test_encoding(make: Any, write: Write) -> None:
     """Bytes that the encoding lacks do not hide the rest; a byte order mark and other encodings are read."""
-    assert make()(write(b"y = 2.5 \xb5m\n")) == [2.5] or make is EACH[1]
+    assert make()(write(b"y = 2.5\n\xb5m \xff\xfe\n")) == [2.5]
     assert make()(write(b"\xef\xbb\xbfy = 2.5\n")) == [2.5]
     assert make(encoding="utf-16")(write("y = 2.5\n".encode("utf-16"))) == [2.5]
 
@@ -264,17 +264,14 @@ def test_regex_never_cuts(write: Write, refused: Refused, pattern: str, line: st
         (r"y = (\d+)", "y = 12, z", 12),
         (r"y = (\d+),(\d+)", "y = 1,234", 1),
         (r"run-(\d+)", "run-12", 12),
-        (r"^(.{6})", "  1.502.25", 1.50),
+        (r"^(.{6}).{4}", "  1.502.25", 1.50),
         (rf"y\s*=\s*({NUMBER})", "y = 1.5D+03", 1500),
         (r"([-+.\dED]+)$", "y = -1.5E+03", -1500),
     ],
 )
 def test_regex_takes(write: Write, pattern: str, line: str, number: float) -> None:
     """A pattern may cut off a unit, a comma it names, or a fixed column."""
-    workdir = write(line)
-    if pattern == r"^(.{6})":
-        pattern = r"^(.{6}).{4}"
-    assert Regex("out.txt", pattern)(workdir) == [number]
+    assert Regex("out.txt", pattern)(write(line)) == [number]
 
 
 # -- LineColumn
@@ -395,6 +392,8 @@ def test_long_leaders_are_quick(write: Write, refused: Refused) -> None:
     start = time.perf_counter()
     refused(Value("out.txt", "y"), write("y " + "." * 20_000 + "-" * 20_000 + "x\n"), "not a number")
     refused(Stdout(file="out.txt"), write("-." * 50_000 + "\n"), "no match")
+    refused(Value("out.txt", "y"), write("y " + "_" * 50_000 + "x\n"), "not a number")
+    refused(Value("out.txt", "y"), write("y 1" + "_" * 50_000 + "x\n"), "not a number")
     refused(KeyValue("out.txt", "y"), write(" " * 50_000 + "x\n"), "no match")
     assert time.perf_counter() - start < 2
 

@@ -1,4 +1,0 @@
-def main(*a, **k):
-    "shim"
-def cli(*a, **k):
-    "shim"

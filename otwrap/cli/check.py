@@ -1,0 +1,55 @@
+"""`otwrap check`: the doctor of a wrapper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..evaluator import evaluator_of
+from .command import Command
+from .output import echo_json, prints_on_stderr
+from .samples import found_of, model_argument, point_of
+
+__all__ = ["check"]
+
+
+@click.command("check", cls=Command)
+@model_argument
+@click.option(
+    "-X", "point", multiple=True, metavar="VALUE...", help="The point to try. Default is the nominal one."
+)
+@click.option(
+    "-n",
+    "--points",
+    type=click.IntRange(min=1),
+    default=1000,
+    help="Estimate time and disk for so many points. Default is 1000.",
+)
+@click.option(
+    "--backend", metavar="NAME", default="multiprocessing", help="The backend to compare with serial."
+)
+@click.option(
+    "--n-cpus", type=click.IntRange(min=1), default=2, help="CPUs of the parallel run. Default is 2."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; nan is null.")
+def check(options: Any) -> int:
+    """Examine MODEL: its files, its command, its tokens, its answers here and in parallel.
+
+    The exit status is 0 if all is well, and 1 if something is to be mended.
+    """
+    # A room that not every installation has, see `otwrap.cli.group`.
+    from ..doctor import examine
+
+    found = found_of(options.model)
+    inputs = evaluator_of(found.model).inputs
+    point = point_of(options.point, inputs) if options.point else None
+    with prints_on_stderr():
+        report = examine(
+            found.model, point=point, n_points=options.points, backend=options.backend, n_cpus=options.n_cpus
+        )
+    if options.as_json:
+        echo_json(report.as_dict())
+    else:
+        click.echo(str(report))
+    return 0 if report.ok else 1
