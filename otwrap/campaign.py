@@ -94,7 +94,10 @@ class Campaign:
         self.store = store if isinstance(store, Store) else Store(store)
         try:
             self.store.select(
-                self.evaluator.inputs, self.evaluator.outputs, self.evaluator.fingerprints(), on_change=on_change
+                self.evaluator.inputs,
+                self.evaluator.outputs,
+                self.evaluator.fingerprints(),
+                on_change=on_change,
             )
         except BaseException:
             self._close_store()
@@ -277,7 +280,7 @@ class Campaign:
         found = {}
         for index in indices:
             if keys[index] in known and not self._again(*self.store.known(keys[index])):
-                found[index] = self.store.get(keys[index])
+                found[index] = self.store.last(keys[index])
         return found
 
     def _again(self, status: str, attempts: int) -> bool:
@@ -313,7 +316,10 @@ class Campaign:
         lines = [
             f"{len(failures)} of {size} points failed; the other {size - len(failures)} are done and kept in {where}. "
             "Run again to try the failed ones again, or choose on_failure='nan' or a value.",
-            *(f"- point {i}: {_described(self.evaluator.inputs, evaluation)}" for i, evaluation in failures[:shown]),
+            *(
+                f"- point {i}: {_described(self.evaluator.inputs, evaluation)}"
+                for i, evaluation in failures[:shown]
+            ),
         ]
         if len(failures) > shown:
             lines.append(f"- and {len(failures) - shown} more: see campaign.failures()")
@@ -371,9 +377,7 @@ def failure_value(on_failure: str | float) -> float | None:
 
 def _with_twins(batch: _Batch, twins: dict[int, list[int]]) -> _Batch:
     """Return evaluations for their points and for those that are the same."""
-    return [
-        (same, evaluation) for index, evaluation in batch for same in (index, *twins.get(index, ()))
-    ]
+    return [(same, evaluation) for index, evaluation in batch for same in (index, *twins.get(index, ()))]
 
 
 def _allowed_attempts(rerun_failed: bool | int | Mapping[str, int]) -> dict[str, int]:

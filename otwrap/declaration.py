@@ -13,7 +13,29 @@ __all__ = ["commands_of", "existing_path", "floats_of", "names_of", "point_of"]
 
 
 def names_of(description: Sequence[str] | int, letter: str) -> list[str]:
-    """Return a description, made up if only the dimension is given."""
+    """Return a description, made up if only the dimension is given.
+
+    Parameters
+    ----------
+    description : sequence of str, or int
+        The names, or how many there are.
+    letter : str
+        What made up names start with.
+
+    Returns
+    -------
+    names : list of str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is a text, empty, or has a name twice.
+
+    Examples
+    --------
+    >>> names_of(2, "x")
+    ['x0', 'x1']
+    """
     if isinstance(description, int):
         return [f"{letter}{i}" for i in range(description)]
     if isinstance(description, str):
@@ -22,13 +44,27 @@ def names_of(description: Sequence[str] | int, letter: str) -> list[str]:
     names = [str(name) for name in description]
     doubles = sorted({name for name in names if names.count(name) > 1})
     if doubles or not names:
-        msg = f"{names}: give at least one name, each of them once" + (f"; twice: {doubles}" if doubles else "")
+        msg = f"{names}: give at least one name, each of them once" + (
+            f"; twice: {doubles}" if doubles else ""
+        )
         raise ValueError(msg)
     return names
 
 
 def commands_of(command: Any, timeout: float | None) -> tuple[Command, ...]:
-    """Return the chain of commands that the shorthands mean."""
+    """Return the chain of commands that the shorthands mean.
+
+    Parameters
+    ----------
+    command : sequence of str, str, Command, a list of these, or None
+        As users give it.
+    timeout : float or None
+        Time limit of each in seconds.
+
+    Returns
+    -------
+    commands : tuple of Command
+    """
     if command is None:
         return ()
     if isinstance(command, Command):
@@ -42,7 +78,24 @@ def commands_of(command: Any, timeout: float | None) -> tuple[Command, ...]:
 
 
 def point_of(x: Sequence[float], dimension: int) -> tuple[float, ...]:
-    """Return the point as a tuple of floats of the right length."""
+    """Return the point as a tuple of floats.
+
+    Parameters
+    ----------
+    x : sequence of float
+        The point.
+    dimension : int
+        How long it has to be.
+
+    Returns
+    -------
+    point : tuple of float, shape (dimension,)
+
+    Raises
+    ------
+    InputError
+        If it is longer or shorter.
+    """
     point = tuple(map(float, x))
     if len(point) != dimension:
         msg = f"the point {point!r} has {len(point)} value(s); {dimension} are expected"
@@ -51,7 +104,22 @@ def point_of(x: Sequence[float], dimension: int) -> tuple[float, ...]:
 
 
 def existing_path(path: str | os.PathLike[str]) -> str:
-    """Return the absolute path of something that is there."""
+    """Return the absolute path of something that is there.
+
+    Parameters
+    ----------
+    path : path
+        A file or a folder; ``~`` is expanded.
+
+    Returns
+    -------
+    path : str
+
+    Raises
+    ------
+    InputError
+        If there is nothing.
+    """
     full = os.path.abspath(os.path.expanduser(os.fspath(path)))
     if not os.path.exists(full):
         msg = f"files: there is no {full}; give files and folders that exist"
@@ -60,7 +128,22 @@ def existing_path(path: str | os.PathLike[str]) -> str:
 
 
 def floats_of(returned: Any) -> list[float]:
-    """Return what a parser or a step returned as numbers."""
+    """Return what a step returned as numbers.
+
+    Parameters
+    ----------
+    returned : float, sequence of float or ndarray
+        One number or several.
+
+    Returns
+    -------
+    numbers : list of float
+
+    Raises
+    ------
+    OutputError
+        If it is something else.
+    """
     try:
         if hasattr(returned, "__len__") and not isinstance(returned, (str, bytes)):
             return [float(value) for value in (returned.ravel() if hasattr(returned, "ravel") else returned)]

@@ -149,8 +149,8 @@ def _lines(name: str) -> list[tuple[int, str]]:
 
 def _split(lines: Sequence[tuple[int, str]]) -> list[_Row]:
     """Return the cells of each line."""
-    last = lines[-1][1]
-    separator = next((mark for mark in _SEPARATORS if mark in last), None)
+    ends = (lines[0][1], lines[-1][1])
+    separator = next((mark for line in ends for mark in _SEPARATORS if mark in line), None)
     if separator is None:
         return [(number, line.split()) for number, line in lines]
     texts = [line for _, line in lines]

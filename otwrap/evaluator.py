@@ -48,7 +48,9 @@ class Evaluator:
 
     def __call__(self, task: Task) -> Evaluation:
         """Evaluate a task; never raises for a failing model."""
-        raise TypeError(f"{type(self).__name__} does not say how a task is evaluated; write __call__(self, task)")
+        raise TypeError(
+            f"{type(self).__name__} does not say how a task is evaluated; write __call__(self, task)"
+        )
 
     @property
     def payload(self) -> bytes:
@@ -138,23 +140,45 @@ class FunctionEvaluator(Evaluator):
             for value in output:
                 if value - value != 0.0:
                     status, cause = "invalid", "not a number"
-                    error, output = f"the function returned {output!r} at {point!r}; finite numbers are expected", None
+                    error, output = (
+                        f"the function returned {output!r} at {point!r}; finite numbers are expected",
+                        None,
+                    )
                     break
         except Exception as raised:  # the promise: a failure is a value
             status, cause, error = "failed", "exception", f"{type(raised).__name__} at {point!r}: {raised}"
         if output is not None and len(output) != len(self.outputs):
             status, cause = "failed", "output"
-            error, output = f"{len(output)} value(s) at {point!r}; one for each of {list(self.outputs)} is expected", None
+            error, output = (
+                f"{len(output)} value(s) at {point!r}; one for each of {list(self.outputs)} is expected",
+                None,
+            )
         wall_time = time.perf_counter() - clock
         return Evaluation(
-            point, output, status, cause, error, wall_time, None, None, None, task.attempt, _HOST, None, started
+            point,
+            output,
+            status,
+            cause,
+            error,
+            wall_time,
+            None,
+            None,
+            None,
+            task.attempt,
+            _HOST,
+            None,
+            started,
         )
 
     def fingerprints(self) -> dict[str, str]:
         """Return what identifies the function: its declared version and its name."""
         name = getattr(self.function, "__qualname__", None) or type(self.function).__qualname__
         formulas = self._formulas()
-        return {"input": fingerprint(None), "run": fingerprint([name, self.version, formulas]), "parsers": fingerprint(None)}
+        return {
+            "input": fingerprint(None),
+            "run": fingerprint([name, self.version, formulas]),
+            "parsers": fingerprint(None),
+        }
 
     def _formulas(self) -> str | None:
         """Return the text of a symbolic function."""
@@ -217,7 +241,10 @@ def evaluator_of(model: Any) -> Evaluator:
 def _caller(function: Any) -> Callable[[Any], Any]:
     """Return the shortest way to evaluate a point."""
     own = getattr(type(function), "_exec", None)
-    inherited = any(base.__name__ == "OpenTURNSPythonFunction" and own is vars(base).get("_exec") for base in type(function).__mro__)
+    inherited = any(
+        base.__name__ == "OpenTURNSPythonFunction" and own is vars(base).get("_exec")
+        for base in type(function).__mro__
+    )
     if own is not None and not inherited:
         bound: Callable[[Any], Any] = function._exec
         return bound

@@ -50,7 +50,9 @@ def files_fingerprint(paths: Iterable[str]) -> dict[str, str]:
         parent = os.path.dirname(os.path.abspath(path))
         for file in _files_below(path):
             with open(file, "rb") as stream:
-                found[os.path.relpath(file, parent)] = hashlib.blake2b(stream.read(), digest_size=16).hexdigest()
+                found[os.path.relpath(file, parent)] = hashlib.blake2b(
+                    stream.read(), digest_size=16
+                ).hexdigest()
     return found
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .errors import OutputError
 from .files import empty_tree, remove_tree, safemakedirs
 from .workdir import expanded, make_folder
 
-__all__ = ["KEEP", "WorkFolders", "file_stamps"]
+__all__ = ["KEEP", "WorkFolders", "check_fresh", "file_stamps"]
 
 #: Which work directories stay: those of failed evaluations, all, or none.
 KEEP = ("failed", "all", "none")
@@ -190,6 +191,30 @@ def file_stamps(workdir: str, names: Iterable[str]) -> dict[str, tuple[int, int]
             continue
         stamps[name] = (stat.st_mtime_ns, stat.st_size)
     return stamps
+
+
+def check_fresh(workdir: str, before: Mapping[str, tuple[int, int]]) -> None:
+    """Check that files have been written since their stamps were taken.
+
+    Parameters
+    ----------
+    workdir : str
+        The folder.
+    before : dict
+        What :func:`file_stamps` returned.
+
+    Raises
+    ------
+    OutputError
+        If one is as it was.
+    """
+    for name, stamp in file_stamps(workdir, before).items():
+        if before[name] == stamp:
+            msg = (
+                f"output file {name!r} is older than the run: it was among the input files and the code "
+                f"did not write it, in {workdir}; remove it from files="
+            )
+            raise OutputError(msg, "failed", "output stale")
 
 
 def _prune(workdir: str, patterns: Sequence[str]) -> None:

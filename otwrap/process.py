@@ -1,7 +1,12 @@
 """TEMPORARY SHIM: helper 'process' replaces this file."""
-import os, subprocess, time
+import os
+import subprocess
+import time
 from typing import NamedTuple
-from .errors import CommandError, CommandTimeout
+
+from .errors import CommandError
+
+
 class Completed(NamedTuple):
     exit_code: int
     wall_time: float

@@ -16,38 +16,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, KeysView, Sequence
-from struct import pack, unpack
 from typing import Any
 
+from .database import COLUMNS, INSERT, connect, from_row, to_row
 from .errors import StoreError
 from .evaluation import Evaluation
 from .locks import FileLock
 
-__all__ = ["SCHEMA_VERSION", "Store"]
-
-#: Of the file; a store of another version is refused.
-SCHEMA_VERSION = 1
+__all__ = ["Store"]
 
 _MEMORY = ":memory:"
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS models (
-    id INTEGER PRIMARY KEY, inputs TEXT, outputs TEXT, fingerprints TEXT, made_by TEXT, made_at REAL);
-CREATE TABLE IF NOT EXISTS evaluations (
-    id INTEGER PRIMARY KEY, model INTEGER, key BLOB, codec TEXT, input BLOB, output BLOB,
-    status TEXT, cause TEXT, error TEXT, wall_time REAL, cpu_time REAL, peak_memory INTEGER,
-    exit_code INTEGER, attempts INTEGER, host TEXT, workdir TEXT, start_time REAL);
-"""
-
-_COLUMNS = (
-    "input, output, status, cause, error, wall_time, cpu_time, peak_memory, "
-    "exit_code, attempts, host, workdir, start_time"
-)
-_INSERT = (
-    f"INSERT INTO evaluations (model, key, codec, {_COLUMNS}) "
-    "VALUES (?, ?, 'f8', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 
 
 class Store:
@@ -86,7 +64,7 @@ class Store:
         self._open: dict[bytes, tuple[str, int]] = {}
         self._prepare_file()
         try:
-            self._connection = self._connect()
+            self._connection = connect(self.path, readonly=self.readonly)
         except BaseException:
             self._lock.release()
             raise
@@ -163,7 +141,7 @@ class Store:
             raise StoreError(msg)
         if not records:
             return
-        rows = [(model, key, *_to_row(evaluation)) for key, evaluation in records]
+        rows = [(model, key, *to_row(evaluation)) for key, evaluation in records]
         with self._mutex:
             try:
                 first = self._insert(rows)
@@ -192,8 +170,21 @@ class Store:
         evaluation : Evaluation or None
             `None` if the key is not known.
         """
-        row = self._rows.get(key)
-        return None if row is None else self.evaluation(row)
+        return self.last(key) if key in self._rows else None
+
+    def last(self, key: bytes) -> Evaluation:
+        """Return the last record of a known key.
+
+        Parameters
+        ----------
+        key : bytes
+            One of :meth:`keys`.
+
+        Returns
+        -------
+        evaluation : Evaluation
+        """
+        return self.evaluation(self._rows[key])
 
     def keys(self) -> KeysView[bytes]:
         """Return a view on the keys that are known.
@@ -238,12 +229,12 @@ class Store:
         """
         with self._mutex:
             row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM evaluations WHERE id = ?", (number,)
+                f"SELECT {COLUMNS} FROM evaluations WHERE id = ?", (number,)
             ).fetchone()
         if row is None:
             msg = f"the store {self.path} has no evaluation {number}; it has {len(self)}"
             raise StoreError(msg)
-        return _from_row(row)
+        return from_row(row)
 
     def items(self) -> Iterator[tuple[int, Evaluation]]:
         """Yield number and last record of each point, in the order they were recorded."""
@@ -307,51 +298,6 @@ class Store:
             )
             raise StoreError(msg)
 
-    def _connect(self) -> sqlite3.Connection:
-        """Open the file, check that it is ours, and make the tables."""
-        uri = f"file:{_quoted(self.path)}?mode=ro" if self.readonly else self.path
-        connection = None
-        try:
-            connection = sqlite3.connect(
-                uri, isolation_level=None, check_same_thread=False, uri=self.readonly, timeout=30
-            )
-            self._check_schema(connection)
-            if not self.readonly:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.executescript(_SCHEMA)
-                connection.execute(
-                    "INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),)
-                )
-        except sqlite3.Error as error:
-            if connection is not None:
-                connection.close()
-            msg = f"{self.path} cannot be used as a store: {error}; give the path of a store of otwrap, or a new file"
-            raise StoreError(msg) from error
-        except StoreError:
-            if connection is not None:
-                connection.close()
-            raise
-        return connection
-
-    def _check_schema(self, connection: sqlite3.Connection) -> None:
-        """Refuse a file that another program, or another version, has made."""
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not tables:
-            return
-        row = None
-        if "meta" in tables:
-            row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
-        if row is None and not {"meta", "models", "evaluations"} >= tables:
-            msg = f"{self.path} is an SQLite file but no store of otwrap: its tables are {sorted(tables)}"
-            raise StoreError(msg)
-        if row is not None and row[0] != str(SCHEMA_VERSION):
-            msg = (
-                f"the store {self.path} has schema version {row[0]}, this otwrap reads version "
-                f"{SCHEMA_VERSION}; use the otwrap that made it, or export it there"
-            )
-            raise StoreError(msg)
-
     def _models(self) -> list[tuple[int, dict[str, Any]]]:
         """Return number and identity of each model in the file."""
         with self._mutex:
@@ -359,7 +305,10 @@ class Store:
                 "SELECT id, inputs, outputs, fingerprints FROM models ORDER BY id"
             ).fetchall()
         return [
-            (number, {"inputs": json.loads(inputs), "outputs": json.loads(outputs), **json.loads(fingerprints)})
+            (
+                number,
+                {"inputs": json.loads(inputs), "outputs": json.loads(outputs), **json.loads(fingerprints)},
+            )
             for number, inputs, outputs, fingerprints in rows
         ]
 
@@ -387,7 +336,8 @@ class Store:
         self._open.clear()
         with self._mutex:
             for row, key, status, attempts in self._connection.execute(
-                "SELECT id, key, status, attempts FROM evaluations WHERE model = ? ORDER BY id", (self._model,)
+                "SELECT id, key, status, attempts FROM evaluations WHERE model = ? ORDER BY id",
+                (self._model,),
             ):
                 self._index(key, row, status, attempts)
 
@@ -406,33 +356,13 @@ class Store:
         connection.execute("BEGIN IMMEDIATE")
         try:
             last = connection.execute("SELECT max(id) FROM evaluations").fetchone()[0] or 0
-            connection.executemany(_INSERT, rows)
+            connection.executemany(INSERT, rows)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         return int(last) + 1
-
-
-def _to_row(evaluation: Evaluation) -> tuple[Any, ...]:
-    """Return the columns of a record."""
-    point, output = evaluation[:2]
-    return (
-        pack(f"<{len(point)}d", *point),
-        None if output is None else pack(f"<{len(output)}d", *output),
-        *evaluation[2:],
-    )
-
-
-def _from_row(row: Sequence[Any]) -> Evaluation:
-    """Return the record that the columns hold."""
-    point, output, *rest = row
-    return Evaluation(
-        unpack(f"<{len(point) // 8}d", point),
-        None if output is None else unpack(f"<{len(output) // 8}d", output),
-        *rest,
-    )
 
 
 def _difference(path: str, stored: dict[str, Any], wanted: dict[str, Any]) -> str:
@@ -468,10 +398,3 @@ def _made_by() -> str:
     except PackageNotFoundError:
         number = "unknown"
     return f"otwrap {number}, Python {platform.python_version()}, {platform.node()}"
-
-
-def _quoted(path: str) -> str:
-    """Return a path for a file URI."""
-    from urllib.parse import quote
-
-    return quote(path)

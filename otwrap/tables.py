@@ -46,7 +46,12 @@ def rows(
         header.append(unique)
     missing = [None] * len(outputs)
     table = [
-        [number, *evaluation.point, *(missing if evaluation.output is None else evaluation.output), *evaluation[2:]]
+        [
+            number,
+            *evaluation.point,
+            *(missing if evaluation.output is None else evaluation.output),
+            *evaluation[2:],
+        ]
         for number, evaluation in items
     ]
     return header, table

@@ -11,17 +11,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import openturns as ot
 
-from .declaration import commands_of, existing_path, floats_of, names_of, point_of
-from .errors import EvaluationError, InputError, OutputError
+from .declaration import commands_of, existing_path, names_of, point_of
+from .errors import EvaluationError, InputError
 from .evaluation import Evaluation
 from .files import copy_or_link
 from .fingerprints import files_fingerprint, fingerprint
-from .folders import WorkFolders, file_stamps
+from .folders import WorkFolders, check_fresh, file_stamps
 from .outcome import failure_of, note_run, output_of
 from .parsers import Function, Parser
 from .process import Completed, run_chain
@@ -99,7 +100,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
     (42.0,)
     """
 
-    _arguments: dict[str, tuple[str, ...]] = {name: ("workdir",) for name in STEPS} | {
+    _arguments: dict[str, tuple[str, ...]] = dict.fromkeys(STEPS, ("workdir",)) | {
         "_prepare_input": ("point", "workdir")
     }
     _overridden: frozenset[str] = frozenset()
@@ -108,7 +109,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         super().__init_subclass__(**kwargs)
         cls._arguments = {name: step_arguments(name, getattr(cls, name)) for name in STEPS}
         cls._overridden = frozenset(
-            name for name in (*STEPS, "_exec", "_exec_sample") if getattr(cls, name) is not getattr(Wrapper, name)
+            name
+            for name in (*STEPS, "_exec", "_exec_sample")
+            if getattr(cls, name) is not getattr(Wrapper, name)
         )
 
     def __init__(
@@ -145,9 +148,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         self.templates = bind_all(
             templates or {}, input_names, tokens, used_elsewhere=self._used_elsewhere(input_names)
         )
-        self.parsers = tuple(
-            parser if isinstance(parser, Parser) else Function(parser) for parser in parsers
-        )
+        self.parsers = tuple(parser if isinstance(parser, Parser) else Function(parser) for parser in parsers)
         self.files = tuple(existing_path(path) for path in files)
         self.link_files = link_files
         self.version = version
@@ -161,10 +162,10 @@ class Wrapper(ot.OpenTURNSPythonFunction):
             keep_files=keep_files,
             keep_to=None if keep_to is None else os.fspath(keep_to),
         )
-        # Only what is there before the run can be taken for its output.
-        self._may_be_stale = tuple(_output_files(self.parsers)) if self.files or self.templates else ()
+        # What is there before the run must not be taken for its output.
+        read = tuple(name for parser in self.parsers for name in parser.files)
+        self._may_be_stale = read if self.files or self.templates else ()
         self._check_complete(tokens)
-
 
     def evaluate(self, x: Sequence[float], *, number: int | None = None, attempt: int = 1) -> Evaluation:
         """Evaluate one point. A failing code is told in the record and never raises.
@@ -281,7 +282,6 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         """Remove the spare work directories. The wrapper can be used again."""
         self._folders.close()
 
-
     def _prepare_input(self, x: Sequence[float], workdir: str) -> None:
         """Write the rendered templates."""
         for name, template in self.templates.items():
@@ -300,14 +300,12 @@ class Wrapper(ot.OpenTURNSPythonFunction):
             return self.parsers[0](workdir)
         return [value for parser in self.parsers for value in parser(workdir)]
 
-
     def _exec(self, x: Sequence[float]) -> tuple[float, ...]:
         """Return the output of a point, or raise."""
         evaluation, error = self._attempt(x, None, 1)
         if error is not None:
             raise error
         return evaluation.output or ()
-
 
     def _attempt(
         self, x: Sequence[float], number: int | None, attempt: int
@@ -352,7 +350,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
             finally:
                 record["wall_time"] = time.perf_counter() - clock
             note_run(record, returned, _last.completed)
-            self._check_fresh(workdir, before)
+            check_fresh(workdir, before)
             return self._parsed(point, workdir)
 
     def _values(self, point: tuple[float, ...], number: int | None) -> dict[str, str]:
@@ -364,7 +362,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
     def _directory(self, workdir: str) -> Any:
         """Make the work directory the current one if a step needs that."""
         needs = any("workdir" not in self._arguments[name] for name in self._overridden if name in STEPS)
-        return current_directory(workdir) if needs else _Nowhere()
+        return current_directory(workdir) if needs else nullcontext()
 
     def _step(self, name: str, point: tuple[float, ...] | None, workdir: str) -> Any:
         """Call a step with what its signature asks for."""
@@ -381,16 +379,6 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         own = bool(self._overridden & {"_parse_output", "_exec", "_exec_sample"})
         return output_of(returned, self.outputs, finite=own and not self.allow_nan)
 
-    def _check_fresh(self, workdir: str, before: dict[str, tuple[int, int]]) -> None:
-        """Raise if the code left an output file as it was before the run."""
-        for name, stamp in file_stamps(workdir, before).items():
-            if before[name] == stamp:
-                msg = (
-                    f"output file {name!r} is older than the run: it was among the input files and the code did "
-                    f"not write it, in {workdir}; remove it from files="
-                )
-                raise OutputError(msg, "failed", "output stale")
-
     def _explained(self, workdir: str | None, kept: str | None, error: Exception) -> str:
         """Return the text of a failure, with where its files are."""
         text = str(error) if isinstance(error, EvaluationError) else f"{type(error).__name__}: {error}"
@@ -405,7 +393,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         """Return the inputs that need not stand in a template."""
         if "_prepare_input" in self._overridden:
             return list(names)
-        return [name for name in names if any(f"{{{name}}}" in str(command.argv) for command in self.commands)]
+        return [
+            name for name in names if any(f"{{{name}}}" in str(command.argv) for command in self.commands)
+        ]
 
     def _check_complete(self, tokens: Sequence[str] | None) -> None:
         """Raise if a step has neither a default to work with nor code of its own."""
@@ -430,18 +420,3 @@ class Wrapper(ot.OpenTURNSPythonFunction):
 
 
 _HOST = socket.gethostname()
-
-
-class _Nowhere:
-    """A context in which the current directory stays as it is."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-def _output_files(parsers: Sequence[Parser]) -> list[str]:
-    """Return the files that parsers read."""
-    return [name for parser in parsers for name in parser.files]

@@ -254,7 +254,7 @@ def test_files_of_openturns_and_numpy(tmp_path: Path) -> None:
     sample.setDescription(["b", "a"])
     sample.exportToCSVFile(str(tmp_path / "ot.csv"))
     assert read_design(tmp_path / "ot.csv", ["a", "b"]).points == [(y, x) for x, y in sample]
-    np.savetxt(tmp_path / "np.csv", np.array(sample), header="b a", fmt="%r")
+    np.savetxt(tmp_path / "np.csv", np.array(sample), header="b a", fmt="%.17g")
     assert read_design(tmp_path / "np.csv", ["a", "b"]).points == [(y, x) for x, y in sample]
 
 

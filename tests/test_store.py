@@ -29,7 +29,19 @@ def opened(path, **changed):
 def test_a_record_comes_back_bit_for_bit(tmp_path):
     """Every attribute of a record is read as it was written."""
     evaluation = Evaluation(
-        (0.1, 1e-308), None, "failed", "exit code", "tail é", 1.5, 0.25, 12345, 7, 2, "host", "/tmp/run-1", 1.7e9
+        (0.1, 1e-308),
+        None,
+        "failed",
+        "exit code",
+        "tail é",
+        1.5,
+        0.25,
+        12345,
+        7,
+        2,
+        "host",
+        "/tmp/run-1",
+        1.7e9,
     )
     with opened(tmp_path / "s") as store:
         store.put(b"k", evaluation)
@@ -149,7 +161,9 @@ except StoreError as error:
     print(count, "safe" in str(error))
 """
     path = tmp_path / "s"
-    ended = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
     count, told = ended.stdout.split()
     assert told == "True"
     assert int(count) > 10

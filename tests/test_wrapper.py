@@ -52,7 +52,9 @@ def test_nothing_is_left_of_a_good_evaluation(tmp_path):
 
 def test_the_work_directory_starts_clean(tmp_path):
     """A file that one evaluation leaves behind is not there for the next."""
-    wrapper = declared(tmp_path, command=["sh", "-c", "test ! -e trace && mkdir trace && cat in.txt > out.txt"])
+    wrapper = declared(
+        tmp_path, command=["sh", "-c", "test ! -e trace && mkdir trace && cat in.txt > out.txt"]
+    )
     assert [wrapper.evaluate([float(i), 0.0]).status for i in range(3)] == ["done"] * 3
 
 
@@ -73,7 +75,12 @@ def test_what_is_kept(tmp_path, keep, good, bad):
 
 def test_kept_files_of_good_evaluations_move_to_a_shared_folder(tmp_path):
     """keep_files keeps what its patterns name, keep_to says where."""
-    wrapper = declared(tmp_path, keep_files=["*.txt"], keep_to=tmp_path / "shared", command="sh -c 'cat in.txt > out.txt; touch big.bin'")
+    wrapper = declared(
+        tmp_path,
+        keep_files=["*.txt"],
+        keep_to=tmp_path / "shared",
+        command="sh -c 'cat in.txt > out.txt; touch big.bin'",
+    )
     evaluation = wrapper.evaluate([1.0, 2.0])
     folder = pathlib.Path(evaluation.workdir)
     assert folder.parent == tmp_path / "shared"
@@ -100,8 +107,12 @@ def test_files_are_there_and_a_stale_output_among_them_is_no_output(tmp_path):
 
 def test_names_in_a_command_are_the_inputs(tmp_path):
     """{a} in a command is the value, with all its digits, and {point} the number of the point."""
-    wrapper = otw.Wrapper(["a"], ["y", "n"], command=["echo", "{a} {point}"], parsers=[
-        otw.parsers.LineColumn("stdout.txt", 1, 1), otw.parsers.LineColumn("stdout.txt", 1, 2)])
+    wrapper = otw.Wrapper(
+        ["a"],
+        ["y", "n"],
+        command=["echo", "{a} {point}"],
+        parsers=[otw.parsers.LineColumn("stdout.txt", 1, 1), otw.parsers.LineColumn("stdout.txt", 1, 2)],
+    )
     assert wrapper.evaluate([0.1 + 0.2], number=7).output == (0.1 + 0.2, 7.0)
 
 

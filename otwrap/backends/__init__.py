@@ -123,7 +123,9 @@ def create_backend(backend: str | Backend, n_cpus: int = -1) -> Backend:
 def _backend_class(name: str) -> Callable[..., Backend]:
     """Return the class of a name."""
     if name in _BUILT_IN:
-        found: Callable[..., Backend] = getattr(importlib.import_module(f".{name}", __name__), _BUILT_IN[name])
+        found: Callable[..., Backend] = getattr(
+            importlib.import_module(f".{name}", __name__), _BUILT_IN[name]
+        )
         return found
     others = _entry_points()
     if name in others:

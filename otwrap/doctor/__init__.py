@@ -122,7 +122,7 @@ def _choose_point(case: Case) -> None:
             case.point, case.origin = point_of(nominal_point, size), "the nominal point"
         elif distribution is not None:
             case.point, case.origin = point_of(distribution.getMean(), size), "the mean of the distribution"
-    except Exception as error:  # not every distribution has a mean, and not every attribute is what it is called
+    except Exception as error:  # a distribution may have no mean, for one
         case.origin = f"the model's own point cannot be had ({error}): give one with -X (point= in Python)"
 
 
@@ -139,5 +139,7 @@ def _cleaned(case: Case) -> list[Finding]:
     try:
         case.close()
     except OSError as error:
-        return [Finding("clean-up", "warning", f"{case.root} could not be removed: {error}. Remove it by hand.")]
+        return [
+            Finding("clean-up", "warning", f"{case.root} could not be removed: {error}. Remove it by hand.")
+        ]
     return []

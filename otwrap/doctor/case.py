@@ -105,10 +105,16 @@ class Case:
         return self.wrapper is not None and not self.wrapper._overridden & {"_exec", "_exec_sample"}
 
     @property
+    def in_process(self) -> bool:
+        """Whether the backend evaluates in this process."""
+        name = self.backend if isinstance(self.backend, str) else type(self.backend).__name__
+        return name.lower() in ("serial", "threads", "concurrent/thread")
+
+    @property
     def no_run(self) -> str:
         """Why there is no good run to look at; empty if there is one."""
         if self.point is None:
-            return self.origin
+            return "nothing was run"
         return "" if self.runs and self.runs[0].evaluation.done else "the nominal run did not succeed"
 
     def make_root(self) -> str:
@@ -250,8 +256,8 @@ def plain_error(evaluation: Evaluation) -> str:
 def disk_use(folder: str) -> int:
     """Return the space that a folder takes on the disk, in bytes."""
     total = 0
-    for place, folders, names in os.walk(folder):
-        for name in (*names, *folders):
+    for place, _, names in os.walk(folder):
+        for name in ("", *names):
             stat = os.lstat(os.path.join(place, name))
             # Blocks of 512 bytes, whatever the block size of the file system; Windows has no such number.
             total += stat.st_blocks * 512 if hasattr(stat, "st_blocks") else stat.st_size

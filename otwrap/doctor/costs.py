@@ -7,16 +7,15 @@ import os
 import shutil
 from collections.abc import Iterable
 
-from ..backends import Backend
 from ..campaign import Campaign
 from ..cpus import available_cpus, evaluations_at_a_time
 from ..evaluation import Evaluation
-from .case import Case, bits, plain_error
+from .case import Case, Run, bits, plain_error
 from .report import Finding
 
 __all__ = ["estimate", "parallel", "time_of_one"]
 
-#: So many points beside the nominal one are compared; one only where a run takes longer than this, in seconds.
+#: So many points beside the nominal one are compared; only one where a run takes so many seconds.
 _NEIGHBOURS, _LONG = 4, 60.0
 
 #: Of a record in the store beside its doubles, in bytes: the rest of the row, its page, and the key.
@@ -37,25 +36,28 @@ def parallel(case: Case) -> Finding:
     name = case.backend if isinstance(case.backend, str) else repr(case.backend)
     for alone, among in zip(one_by_one, together, strict=True):
         if alone.status != among.status or bits(alone.output) != bits(among.output):
-            text = f"at {among.point!r}: {_told(alone)} serially, but {_told(among)} with {name}. Look for a file, "
-            return Finding("parallel", "problem", text + "a folder or a port that evaluations share.")
+            text = f"at {among.point!r}: {_told(alone)} serially, but {_told(among)} with {name}. "
+            text += "Look for a file, a folder or a port that evaluations share."
+            return Finding("parallel", "problem", text)
     failed = [evaluation for evaluation in together if not evaluation.done]
     if failed:
-        text = f"{len(failed)} of {len(points)} points around the nominal one fail, serially and with {name} alike. "
+        text = f"{len(failed)} of {len(points)} points fail, serially and with {name} alike. "
         return Finding("parallel", "warning", f"{text}At {failed[0].point!r}: {plain_error(failed[0])}")
-    return Finding("parallel", "ok", f"{len(points)} points with {name}: the same answers as serially, to the last bit")
+    text = f"{len(points)} points with {name}: the same answers as serially, to the last bit"
+    return Finding("parallel", "ok", text)
 
 
 def time_of_one(case: Case) -> Finding:
     """Tell what one run takes."""
     if case.no_run:
         return Finding("one run", "skipped", case.no_run)
-    run = min(case.runs, key=lambda run: run.seconds)
+    run = _fastest(case)
     evaluation = run.evaluation
     text = duration(run.seconds)
     if case.has_folders:
         around = max(run.seconds - evaluation.wall_time, 0.0)
-        text += f", of which the code {duration(evaluation.wall_time)} and otwrap {100 * around / run.seconds:.0f} %"
+        share = 100 * around / run.seconds
+        text += f", of which the code {duration(evaluation.wall_time)} and otwrap {share:.0f} %"
     if evaluation.cpu_time is not None:
         text += f"; CPU time {duration(evaluation.cpu_time)}"
     if evaluation.peak_memory is not None:
@@ -63,8 +65,11 @@ def time_of_one(case: Case) -> Finding:
     used, declared = (evaluation.cpu_time or 0.0) / max(evaluation.wall_time, 1e-9), case.evaluator.cpus
     # A process of a moment says nothing about threads.
     if evaluation.wall_time > 0.5 and used > declared + 0.5:
-        text += f". It uses {used:.1f} CPUs at a time and {declared} is declared: say Command(..., cpus={round(used)}), "
-        return Finding("one run", "warning", text + "or limit its threads, else evaluations slow each other down")
+        text += (
+            f". It uses {used:.1f} CPUs at a time and {declared} is declared: evaluations would slow each "
+        )
+        text += f"other down. Say Command(..., cpus={math.ceil(used)}), or limit its threads."
+        return Finding("one run", "warning", text)
     return Finding("one run", "ok", text)
 
 
@@ -74,12 +79,13 @@ def estimate(case: Case) -> Finding:
         return Finding("estimate", "skipped", case.no_run)
     cpus = min(case.n_cpus, available_cpus()) if case.n_cpus > 0 else case.n_cpus
     width = evaluations_at_a_time(cpus, case.evaluator.cpus)
-    seconds = min(run.seconds for run in case.runs) * math.ceil(case.n_points / width)
+    seconds = _fastest(case).seconds * math.ceil(case.n_points / width)
     folder = max(run.size for run in case.runs)
     records = case.n_points * (_RECORD + 8 * (len(case.evaluator.inputs) + len(case.evaluator.outputs)))
     lasting = f"{size(records)} for the store"
     if case.has_folders:
-        lasting += f" (and {size(folder * case.n_points)} more with keep='all'); {size(folder * width)} while they run"
+        lasting += f", {size(folder * width)} for work directories while they run"
+        lasting += f" ({size(folder * case.n_points)} in the end with keep='all')"
     text = f"{case.n_points} points, {width} at a time: about {duration(seconds)}; disk: {lasting}"
     case.outlook = f"{case.n_points} points, {width} at a time, take about {duration(seconds)}."
     warnings = list(_shortages(case, width, folder))
@@ -92,11 +98,10 @@ def estimate(case: Case) -> Finding:
 
 def duration(seconds: float) -> str:
     """Return a time as a person would say it."""
-    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
-        # Two hours rather than 1.6 h would be coarse; 90 s is better than 1.5 min.
+    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.2g} s" if seconds >= 1.0 else f"{1000 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds >= 1.0 else f"{1000 * seconds:.2g} ms"
 
 
 def size(number: float) -> str:
@@ -108,6 +113,11 @@ def size(number: float) -> str:
     return f"{number:.3g} TB"
 
 
+def _fastest(case: Case) -> Run:
+    """Return the good run that was disturbed least."""
+    return min((run for run in case.runs if run.evaluation.done), key=lambda run: run.seconds)
+
+
 def _why_not_parallel(case: Case) -> str:
     """Return why there is nothing to compare; empty if there is."""
     if case.no_run:
@@ -116,7 +126,7 @@ def _why_not_parallel(case: Case) -> str:
         return "the backend is serial itself"
     if not case.same:
         return "two runs of one point differ already, see 'same answer'"
-    if not case.loadable and not _shares_model(case.backend):
+    if not case.loadable and not case.in_process:
         return "the model cannot be sent to workers, see 'pickle'"
     return ""
 
@@ -135,7 +145,9 @@ def _neighbours(case: Case) -> list[tuple[float, ...]]:
         finally:
             ot.RandomGenerator.SetState(state)
     factors = [1.0 + 1e-3 * step for step in (1, -1, 2, -2)[:count]]
-    return [tuple(value * factor if value else factor - 1.0 for value in case.point or ()) for factor in factors]
+    return [
+        tuple(value * factor if value else factor - 1.0 for value in case.point or ()) for factor in factors
+    ]
 
 
 def _told(evaluation: Evaluation) -> str:
@@ -153,9 +165,3 @@ def _shortages(case: Case, width: int, folder: int) -> Iterable[str]:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if memory > total:
             yield f"{width} at a time need {size(memory)} of memory, and this machine has {size(total)}"
-
-
-def _shares_model(backend: str | Backend) -> bool:
-    """Whether a backend runs in this process."""
-    name = backend if isinstance(backend, str) else type(backend).__name__
-    return name.lower() in ("threads", "concurrent/thread")

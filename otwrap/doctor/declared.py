@@ -33,9 +33,6 @@ for name, content in parts:
         dill.loads(content)
     except BaseException as error:
         failed[name] = f"{type(error).__name__}: {error}"
-    else:
-        if not name:
-            break
 print(json.dumps(failed), file=answer, flush=True)
 os._exit(0)
 """
@@ -49,13 +46,17 @@ def files(case: Case) -> Finding:
     templates = sorted({template.path for template in wrapper.templates.values()})
     gone = [path for path in wrapper.files if not _readable(path)]
     if gone:
-        return Finding("files", "problem", f"files: cannot be read: {', '.join(gone)}. Put them back, or mend files=.")
+        text = f"cannot be read: {', '.join(gone)}. Put them back, or mend files= of the wrapper."
+        return Finding("files", "problem", text)
     gone = [path for path in templates if not _readable(path)]
     if gone:
-        text = f"the template cannot be read any more: {', '.join(gone)}. What was read of it when the wrapper was "
-        return Finding("files", "problem", text + "made still serves; the next start fails. Put it back.")
-    found = f"{_count(len(templates), 'template')} and {_count(len(wrapper.files), 'file or folder')}"
-    return Finding("files", "ok", f"{found}, all there and readable")
+        text = f"the template cannot be read any more: {', '.join(gone)}. Put it back: this wrapper "
+        text += "still has what it read when it was made, but the next one will not be made."
+        return Finding("files", "problem", text)
+    if not templates and not wrapper.files:
+        return Finding("files", "skipped", "the wrapper has no templates and no files")
+    text = f"templates: {len(templates)}, files: {len(wrapper.files)}, all there and readable"
+    return Finding("files", "ok", text)
 
 
 def tokens(case: Case) -> Finding:
@@ -68,13 +69,18 @@ def tokens(case: Case) -> Finding:
     own = sorted(wrapper._overridden & {"_prepare_input", "_run_code", "_exec", "_exec_sample"})
     unused = [name for name in wrapper.inputs if name not in in_templates | in_command]
     if unused and own:
-        return Finding("tokens", "skipped", f"{' and '.join(own)} of your own may use {_listed(unused)}; nobody can tell")
+        text = f"only the wrapper's own {' and '.join(own)} knows what becomes of {', '.join(unused)}"
+        return Finding("tokens", "skipped", text)
     if unused:
-        text = f"{_listed(unused)}: used by no template and not by the command, so the output cannot depend on it. "
-        return Finding("tokens", "warning", text + "Add its token to a template, {name} to the command, or leave it out.")
-    text = f"all {len(wrapper.inputs)} inputs are used: {len(in_templates)} in {_count(len(wrapper.templates), 'template')}"
+        text = (
+            f"{', '.join(unused)}: in no template and not in the command, so the output cannot depend on it. "
+        )
+        text += "Put its token into a template or {name} into the command, or take it out of the inputs."
+        return Finding("tokens", "warning", text)
+    text = f"inputs: {len(wrapper.inputs)}, all used"
+    text += f"; in templates: {len(in_templates)}" if in_templates else ""
     only = [name for name in wrapper.inputs if name in in_command - in_templates]
-    text += f", {_listed(only)} in the command only" if only else ""
+    text += f"; only in the command: {', '.join(only)}" if only else ""
     overlaps = {pair for template in wrapper.templates.values() for pair in template.overlaps}
     for short, long in sorted(overlaps):
         text += f"; {short} is a part of {long}, and the longer one wins"
@@ -102,33 +108,22 @@ def pickling(case: Case) -> Finding:
     try:
         payload = case.evaluator.payload
     except Exception as error:  # whatever an attribute's own pickling raises
-        case.loadable = False
-        failed, _ = _parts(case)
-        return _not_loadable(case, failed, f"{type(error).__name__}: {error}", "pickled")
-    _, parts = _parts(case)
-    failed = _load_elsewhere([("", payload), *parts])
+        return _not_loadable(case, "pickled", f"{type(error).__name__}: {error}", _parts(case)[0])
+    failed = _load_elsewhere([("", payload)])
     if failed:
-        case.loadable = False
-        return _not_loadable(case, failed, failed.pop("", ""), "loaded by another process")
+        return _not_loadable(case, "loaded by another process", failed[""], _load_elsewhere(_parts(case)[1]))
     return Finding("pickle", "ok", f"a fresh process loads the model ({len(payload):,} bytes)")
 
 
-def _not_loadable(case: Case, failed: dict[str, str], error: str, what: str) -> Finding:
+def _not_loadable(case: Case, what: str, error: str, failed: dict[str, str]) -> Finding:
     """Return the finding that names the attributes to blame."""
-    # Threads share the model; only processes need it as bytes.
-    outcome = "warning" if _stays_here(case.backend) else "problem"
-    if not failed:
-        text = f"the model cannot be {what}: {error}. No attribute is to blame by itself: look at what its class uses."
-        return Finding("pickle", outcome, text)
-    blamed = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
-    advice = "Open or make it inside the step that uses it, or leave it out in __getstate__; or use backend='threads'."
-    return Finding("pickle", outcome, f"cannot be {what}: {blamed}. {advice}")
-
-
-def _stays_here(backend: Any) -> bool:
-    """Whether a backend runs in this process."""
-    name = backend if isinstance(backend, str) else type(backend).__name__
-    return name.lower() in ("serial", "threads", "concurrent/thread")
+    case.loadable = False
+    blamed = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+    blamed = blamed or f"{error}. No attribute is to blame by itself: look at what its functions use"
+    advice = "Make it inside the step that uses it, leave it out in __getstate__, or use backend='threads'."
+    # Threads share the model; only other processes need it as bytes.
+    outcome = "warning" if case.in_process else "problem"
+    return Finding("pickle", outcome, f"the model cannot be {what}: {blamed}. {advice}")
 
 
 def _parts(case: Case) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
@@ -146,6 +141,10 @@ def _parts(case: Case) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
 
 def _attributes(model: Any) -> Iterator[tuple[str, Any]]:
     """Yield what is pickled of a model: its attributes, then the steps of its class."""
+    import openturns as ot
+
+    if not isinstance(model, ot.OpenTURNSPythonFunction):
+        return
     try:
         state = model.__getstate__() if isinstance(model, Wrapper) else vars(model)
     except Exception:  # a __getstate__ of the user's own
@@ -185,13 +184,3 @@ def _names(command: Any) -> set[str]:
     """Return the names that stand in braces in a command."""
     argv = command.argv if not isinstance(command.argv, str) else [command.argv]
     return {name for part in argv for name in re.findall(r"\{(\w+)[^{}]*\}", str(part))}
-
-
-def _count(number: int, word: str) -> str:
-    """Return a number of things."""
-    return f"{number} {word}" + ("" if number == 1 else "s") if " " not in word else f"{number} of files="
-
-
-def _listed(names: list[str]) -> str:
-    """Return names in words."""
-    return ("input " if len(names) == 1 else "inputs ") + ", ".join(names)

@@ -84,7 +84,7 @@ class Report:
             count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
             return f"Not ready: {count}. Mend this first: {problems[0]}{rest}."
         if "nominal" in self._names("skipped"):
-            return "Nothing is wrong so far, but nothing was run: give a point to try (-X, or nominal= of the wrapper)."
+            return "Nothing is wrong, but nothing was run: give a point (-X, or nominal= to the wrapper)."
         look = f", but look at the warnings first ({', '.join(warnings)})" if warnings else ""
         return f"Ready to run{look}. {self._outlook}".rstrip()
 
@@ -122,7 +122,7 @@ class Report:
 
 def _wrapped(head: str, text: str, indent: str) -> str:
     """Return a text in lines that a terminal has room for; its own lines stay."""
-    lines = []
+    lines: list[str] = []
     for line in text.splitlines() or [""]:
         lines += textwrap.wrap(
             line,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from .case import PLACES, Case, bits, plain_error
 from .report import Finding
@@ -18,16 +19,16 @@ def nominal(case: Case) -> Finding:
     try:
         root = case.make_root()
     except (OSError, ValueError) as error:
-        text = f"work directories cannot be made: {error}. Choose another base_temp_work_dir, or make room there."
-        return Finding("nominal", "problem", text)
+        text = f"no work directory can be made: {error}. "
+        return Finding("nominal", "problem", text + "Choose another base_temp_work_dir, or make room there.")
     with Traces(_folders_of(case), root) as case.traces:
-        case.runs.append(_run(case, PLACES[0], keep="failed"))
+        case.runs.append(case.run(PLACES[0], keep="failed"))
         if case.runs[0].evaluation.done:
             # Kept, to be measured.
-            case.runs.append(_run(case, PLACES[1], keep="all"))
-            if bits(case.runs[0].evaluation.output) != bits(case.runs[1].evaluation.output) and case.has_folders:
+            case.runs.append(case.run(PLACES[1], keep="all"))
+            if case.has_folders and not _equal(case, 0, 1):
                 # The first work directory serves again: only time has passed.
-                case.runs.append(_run(case, PLACES[0], keep="failed"))
+                case.runs.append(case.run(PLACES[0], keep="failed"))
     for number, run in enumerate(case.runs[:2]):
         if case.has_folders and run.evaluation.done:
             beside = case.beside(PLACES[number], run.evaluation.workdir)
@@ -39,20 +40,23 @@ def same_answer(case: Case) -> Finding:
     """Compare the nominal runs, to the last bit."""
     if case.no_run:
         return Finding("same answer", "skipped", case.no_run)
-    outputs = [run.evaluation.output or () for run in case.runs]
-    second = case.runs[1].evaluation
-    if not second.done:
-        case.same = False
-        text = f"the second run, in a folder called {PLACES[1]!r}, failed: {plain_error(second)}\n"
-        return Finding("same answer", "problem", text + "Quote paths in scripts, or avoid such folders.")
-    if bits(outputs[0]) == bits(outputs[1]):
+    outputs = [run.evaluation.output for run in case.runs]
+    if _equal(case, 0, 1):
         places = " in two places, one with spaces and an accent in its path" if case.has_folders else ""
         return Finding("same answer", "ok", f"two runs{places}, the same answer to the last bit")
+    if outputs[1] is None and len(outputs) > 2 and _equal(case, 0, 2):
+        text = f"it fails in a folder called {PLACES[1]!r}, and only there: "
+        text += plain_error(case.runs[1].evaluation)
+        text += "\nQuote paths in its scripts, or keep base_temp_work_dir a plain path."
+        return Finding("same answer", "warning", text)
     case.same = False
+    failed = [plain_error(run.evaluation) for run in case.runs if not run.evaluation.done]
+    if failed:
+        return Finding("same answer", "problem", f"the same point fails now and then: {failed[0]}")
     differ = f"two runs of one point gave {outputs[0]!r} and {outputs[1]!r}"
-    if len(outputs) > 2 and bits(outputs[0]) == bits(outputs[2]):
-        text = f"{differ}, and the first again in the first folder: the answer depends on where the code runs. "
-        return Finding("same answer", "problem", text + "Look for its own path in what the code reads or prints.")
+    if len(outputs) > 2 and _equal(case, 0, 2):
+        text = f"{differ}, and the former again in the former folder: the answer depends on where the code "
+        return Finding("same answer", "problem", text + "runs. Look for its own path in what it computes.")
     if case.stochastic:
         return Finding("same answer", "ok", f"{differ}, as a stochastic code does")
     text = f"{differ}: another answer each time. Fix the seed of the code (or make it an input), "
@@ -76,14 +80,20 @@ def outside(case: Case) -> Finding:
     if traces is None:
         return Finding("outside", "skipped", case.no_run)
     if traces.moved:
-        text = f"a step left the current directory at {traces.moved}: come back to the former one, or use `workdir`. "
-        return Finding("outside", "problem", text + _first(traces.changes))
+        text = (
+            f"a step moved the current directory to {traces.moved}, and with it that of the whole process. "
+        )
+        text += "Use paths below `workdir`, or write the step without it and let otwrap change the directory."
+        return Finding("outside", "problem", text)
     if traces.changes:
-        return Finding("outside", "problem", f"outside its work directory the code {_first(traces.changes)}. {_ADVICE}")
+        text = f"outside its work directory the run {_first(traces.changes)}. {_ADVICE}"
+        return Finding("outside", "problem", text)
     if traces.suspects:
-        text = f"new during the runs: {_first(traces.suspects)}. If it is not another program's, it is of the code: "
-        return Finding("outside", "warning", text + "let it write into its work directory.")
-    places = "the current directory, those of templates and files, home, temporary files"
+        text = f"new since the runs: {_first(traces.suspects)}. If it is not another "
+        return Finding(
+            "outside", "warning", text + "program's, the code made it: let it write into its work directory."
+        )
+    places = "the current, template, home and temporary folders"
     return Finding("outside", "ok", f"nothing new in {places}")
 
 
@@ -94,8 +104,12 @@ def processes(case: Case) -> Finding:
         return Finding("processes", "skipped", case.no_run or "this system does not tell whose processes run")
     if found:
         listed = _first([f"{process.command!r} (process {process.pid})" for process in found])
-        text = f"still running after the evaluation had ended: {listed}; ended now. Start it with self.run or command=, "
-        return Finding("processes", "problem", text + "which end all that the code started, or wait for it.")
+        text = (
+            f"still running after the evaluation had ended: {listed}; ended now. Wait for it, or start it by "
+        )
+        return Finding(
+            "processes", "problem", text + "command= or self.run, which end all that the code started."
+        )
     return Finding("processes", "ok", "none was left running")
 
 
@@ -108,20 +122,25 @@ _ADVICE = (
 def _told(case: Case) -> Finding:
     """Return the finding on how the nominal point went."""
     evaluation = case.runs[0].evaluation
-    point = ", ".join(f"{name} = {value!r}" for name, value in zip(case.evaluator.inputs, case.point or (), strict=True))
+    point = ", ".join(
+        f"{name} = {value!r}" for name, value in zip(case.evaluator.inputs, case.point or (), strict=True)
+    )
     where = f"at {case.origin} ({point})"
     if not evaluation.done:
         text = f"{where}: {evaluation.status}, {evaluation.cause}: {plain_error(evaluation)}"
         return Finding("nominal", "problem", text)
-    answer = ", ".join(
-        f"{name} = {value!r}" for name, value in zip(case.evaluator.outputs, evaluation.output or (), strict=True)
-    )
+    answer = _pairs(case.evaluator.outputs, evaluation.output)
     return Finding("nominal", "ok", f"{where}: {answer}")
 
 
-def _run(case: Case, place: str, keep: str) -> object:
-    """Run the nominal point."""
-    return case.run(place, keep)
+def _pairs(names: Sequence[str], values: Sequence[float] | None) -> str:
+    """Return names with their values."""
+    return ", ".join(f"{name} = {value!r}" for name, value in zip(names, values or (), strict=True))
+
+
+def _equal(case: Case, one: int, other: int) -> bool:
+    """Whether two of the runs gave the same answer."""
+    return bits(case.runs[one].evaluation.output) == bits(case.runs[other].evaluation.output)
 
 
 def _folders_of(case: Case) -> list[str]:

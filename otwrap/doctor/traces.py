@@ -17,6 +17,9 @@ __all__ = ["Process", "Traces"]
 #: Every process that a run starts inherits it.
 _MARK = "OTWRAP_DOCTOR"
 
+#: Processes that serve this one, and rightly outlive an evaluation: otwrap's guardian, and Python's own.
+_HELPERS = re.compile(r"\botwrap[./]guardian|resource_tracker")
+
 #: Nobody's business, or made by Python itself.
 _IGNORED = frozenset({"__pycache__", ".git"})
 
@@ -70,7 +73,9 @@ class Traces:
         self.suspects: list[str] = []
         self.moved = ""
         self.processes: list[Process] | None = None
-        shared = {os.path.realpath(place) for place in (tempfile.gettempdir(), os.path.expanduser("~"), os.sep)}
+        shared = {
+            os.path.realpath(place) for place in (tempfile.gettempdir(), os.path.expanduser("~"), os.sep)
+        }
         own = {os.path.realpath(place) for place in (os.getcwd(), *folders)}
         self._shared, self._own = sorted(shared - {os.sep}), sorted(own - shared)
         self._mark = uuid.uuid4().hex
@@ -131,7 +136,9 @@ class Traces:
         except OSError:
             return False
         # File systems' clocks lag a little behind.
-        return found.st_ctime >= self._started - 0.1 and (not hasattr(os, "getuid") or found.st_uid == os.getuid())
+        return found.st_ctime >= self._started - 0.1 and (
+            not hasattr(os, "getuid") or found.st_uid == os.getuid()
+        )
 
     def _leftovers(self) -> list[Process] | None:
         """Return the processes that are still there after a moment to end in."""
@@ -147,8 +154,8 @@ class Traces:
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) != os.getpid() and self._is_ours(f"/proc/{name}"):
                 command = _words(f"/proc/{name}/cmdline")
-                # otwrap's guardian is to outlive the evaluations; the command line of one that has ended is empty.
-                if command and not re.search(r"\botwrap[./]guardian", command):
+                # The command line of one that has ended is empty.
+                if command and not _HELPERS.search(command):
                     yield Process(int(name), command)
 
     def _is_ours(self, folder: str) -> bool:

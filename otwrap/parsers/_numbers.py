@@ -26,11 +26,9 @@ NUMBER = rf"(?<![^{_ENDS}])(?=[+-]?(?:[.,]?[0-9]|(?i:nan|inf(?:inity)?)\b)|\*\*)
 
 _PLAIN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 # Fortran drops the letter when the exponent has three digits; such a number always has a point.
-_FORTRAN = re.compile(
-    rf"({_PLAIN})[dDqQ]([+-]?[0-9]+)|([+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+))([+-][0-9]{{3}})", re.ASCII
-)
-_NAN = re.compile(r"[+-]?(?:nan(?:[qs]|\(\w*\))?|1\.#(?:ind|[qs]nan)[0-9]*)", re.IGNORECASE)
-_INF = re.compile(r"([+-]?)1\.#inf[0-9]*", re.IGNORECASE)
+_FORTRAN = rf"({_PLAIN})[dDqQ]([+-]?[0-9]+)|([+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+))([+-][0-9]{{3}})"
+_NAN = r"[+-]?(?:nan(?:[qs]|\(\w*\))?|1\.#(?:ind|[qs]nan)[0-9]*)"
+_INF = r"([+-]?)1\.#inf[0-9]*"
 
 _REASONS = (
     (r"", "nothing stands there"),
@@ -87,11 +85,11 @@ def to_float(text: str, decimal: str = ".") -> float:
             return float(word)
         except ValueError:
             pass
-        if match := _FORTRAN.fullmatch(word):
+        if match := re.fullmatch(_FORTRAN, word, re.ASCII):
             return float(f"{match[1] or match[3]}e{match[2] or match[4]}")
-        if _NAN.fullmatch(word):
+        if re.fullmatch(_NAN, word.lower(), re.ASCII):
             return float("nan")
-        if match := _INF.fullmatch(word):
+        if match := re.fullmatch(_INF, word.lower(), re.ASCII):
             return float(f"{match[1]}inf")
     raise ValueError(f"{excerpt(text.strip())} is not a number{_reason(text.strip())}")
 

@@ -227,7 +227,11 @@ def test_a_model_that_cannot_be_loaded_is_told(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("alias", "name"),
-    [("concurrent/thread", "Threads"), ("concurrent/process", "Multiprocessing"), ("pathos", "Multiprocessing")],
+    [
+        ("concurrent/thread", "Threads"),
+        ("concurrent/process", "Multiprocessing"),
+        ("pathos", "Multiprocessing"),
+    ],
 )
 def test_names_of_otwrapy_are_known(alias, name):
     """otwrapy's names for local backends run the ones that do the same."""

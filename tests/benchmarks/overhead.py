@@ -73,7 +73,9 @@ def main() -> None:
         functions, first = {}, {}
         for backend in options.backends:
             clock = time.perf_counter()
-            functions[backend] = otw.Parallelizer(model, backend, 2, False, store=folder / f"{backend}.sqlite")
+            functions[backend] = otw.Parallelizer(
+                model, backend, 2, False, store=folder / f"{backend}.sqlite"
+            )
             functions[backend](random.random((options.points, 4)) + 1.0)
             first[backend] = time.perf_counter() - clock
         ratios: dict[str, list[float]] = {backend: [] for backend in functions}

@@ -1,0 +1,141 @@
+"""The SQLite file of a store: its tables, and records as rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from struct import pack, unpack
+from typing import Any
+from urllib.parse import quote
+
+from .errors import StoreError
+from .evaluation import Evaluation
+
+__all__ = ["COLUMNS", "INSERT", "SCHEMA_VERSION", "connect", "from_row", "to_row"]
+
+#: Of the file; a store of another version is refused.
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS models (
+    id INTEGER PRIMARY KEY, inputs TEXT, outputs TEXT, fingerprints TEXT, made_by TEXT, made_at REAL);
+CREATE TABLE IF NOT EXISTS evaluations (
+    id INTEGER PRIMARY KEY, model INTEGER, key BLOB, codec TEXT, input BLOB, output BLOB,
+    status TEXT, cause TEXT, error TEXT, wall_time REAL, cpu_time REAL, peak_memory INTEGER,
+    exit_code INTEGER, attempts INTEGER, host TEXT, workdir TEXT, start_time REAL);
+"""
+
+COLUMNS = (
+    "input, output, status, cause, error, wall_time, cpu_time, peak_memory, "
+    "exit_code, attempts, host, workdir, start_time"
+)
+INSERT = (
+    f"INSERT INTO evaluations (model, key, codec, {COLUMNS}) "
+    "VALUES (?, ?, 'f8', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def connect(path: str, *, readonly: bool) -> sqlite3.Connection:
+    """Open a store's file, check that it is one, and make what is missing in it.
+
+    Parameters
+    ----------
+    path : str
+        The file, or ``":memory:"``.
+    readonly : bool
+        Whether it is only looked at.
+
+    Returns
+    -------
+    connection : sqlite3.Connection
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged, another program's, or of another schema version.
+    """
+    connection = None
+    try:
+        uri = f"file:{quote(path)}?mode=ro" if readonly else path
+        connection = sqlite3.connect(
+            uri, isolation_level=None, check_same_thread=False, uri=readonly, timeout=30
+        )
+        _check_schema(connection, path)
+        if not readonly:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+            connection.execute(
+                "INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),)
+            )
+    except (sqlite3.Error, StoreError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, StoreError):
+            raise
+        msg = (
+            f"{path} cannot be used as a store: {error}; give the path of a store of otwrap, or of a new file"
+        )
+        raise StoreError(msg) from error
+    return connection
+
+
+def _check_schema(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse a file that another program, or another version, has made."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return
+    row = None
+    if "meta" in tables:
+        row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
+    if row is None and not {"meta", "models", "evaluations"} >= tables:
+        msg = f"{path} is an SQLite file but no store of otwrap: its tables are {sorted(tables)}"
+        raise StoreError(msg)
+    if row is not None and row[0] != str(SCHEMA_VERSION):
+        msg = (
+            f"the store {path} has schema version {row[0]}, this otwrap reads version "
+            f"{SCHEMA_VERSION}; use the otwrap that made it, or export it there"
+        )
+        raise StoreError(msg)
+
+
+def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
+    """Return the columns of a record.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The record.
+
+    Returns
+    -------
+    row : tuple
+        As :data:`COLUMNS` says; points and outputs are little-endian doubles.
+    """
+    point, output = evaluation[:2]
+    return (
+        pack(f"<{len(point)}d", *point),
+        None if output is None else pack(f"<{len(output)}d", *output),
+        *evaluation[2:],
+    )
+
+
+def from_row(row: Sequence[Any]) -> Evaluation:
+    """Return the record that the columns hold.
+
+    Parameters
+    ----------
+    row : sequence
+        As :data:`COLUMNS` says.
+
+    Returns
+    -------
+    evaluation : Evaluation
+    """
+    point, output, *rest = row
+    return Evaluation(
+        unpack(f"<{len(point) // 8}d", point),
+        None if output is None else unpack(f"<{len(output) // 8}d", output),
+        *rest,
+    )
