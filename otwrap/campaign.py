@@ -64,9 +64,9 @@ class Campaign:
     >>> import otwrap as otw
     >>> campaign = otw.Campaign(ot.SymbolicFunction(["x"], ["1 / x"]), backend="serial")
     >>> [evaluation.status for evaluation in campaign.run([[1.0], [0.0]])]
-    ['done', 'invalid']
+    ['done', 'failed']
     >>> campaign.failures()[0].cause
-    'not a number'
+    'exception'
     """
 
     def __init__(

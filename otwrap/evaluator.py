@@ -13,6 +13,7 @@ from typing import Any
 
 from .evaluation import Evaluation, Task
 from .fingerprints import fingerprint
+from .payload import dump_payload
 from .wrapper import Wrapper
 
 __all__ = ["Evaluator", "FunctionEvaluator", "WrapperEvaluator", "evaluator_of"]
@@ -56,9 +57,7 @@ class Evaluator:
     def payload(self) -> bytes:
         """This object as bytes for the workers, made once, with classes of scripts and closures by value."""
         if self._payload is None:
-            import dill
-
-            self._payload = dill.dumps(self, recurse=True)
+            self._payload = dump_payload(self)
         return self._payload
 
     def fingerprints(self) -> dict[str, str]:
@@ -185,8 +184,8 @@ class FunctionEvaluator(Evaluator):
         evaluation = getattr(self.function, "getEvaluation", None)
         if evaluation is None:
             return None
-        implementation = evaluation().getImplementation()
-        return str(implementation) if "Symbolic" in implementation.getClassName() else None
+        text = repr(evaluation())
+        return text if "class=SymbolicEvaluation" in text else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_call": None}

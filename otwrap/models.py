@@ -111,7 +111,6 @@ def load_model(text: str) -> Any:
 
     Examples
     --------
-    >>> from otwrap.models import load_model
     >>> load_model("otwrap.examples.beam:Beam").outputs
     ('deviation',)
     """
@@ -137,7 +136,6 @@ def find_model(text: str) -> Found:
 
     Examples
     --------
-    >>> from otwrap.models import find_model
     >>> find_model("otwrap.examples.beam:Beam").name
     'Beam'
     """
@@ -171,7 +169,6 @@ def make_model(thing: Any, name: str | None = None) -> Any:
     Examples
     --------
     >>> import openturns as ot
-    >>> from otwrap.models import make_model
     >>> make_model(lambda: ot.SymbolicFunction(["x"], ["2 * x"])).getInputDimension()
     1
     """

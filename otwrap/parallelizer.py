@@ -157,7 +157,7 @@ class _Door(ot.OpenTURNSPythonFunction):
 def _analytical(model: Any, name: str) -> Any:
     """Return the derivative of an `ot.Function` that does not come from finite differences."""
     accessor = getattr(model, f"get{name.capitalize()}", None)
-    if accessor is None or "FiniteDifference" in accessor().getImplementation().getClassName():
+    if accessor is None or "FiniteDifference" in repr(accessor()):
         return None
     return getattr(model, name)
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,10 @@ class Code(otw.Wrapper):
             inputs=["a", "b"], outputs=["difference", "product"],
             templates={"input.txt": HERE + "/template.txt"}, tokens=["@a", "@b"],
             command=["sh", HERE + "/code.sh"],
-            parsers=[otw.parsers.Value("output.txt", "difference ="), otw.parsers.Value("output.txt", "product =")],
+            parsers=[
+                otw.parsers.Value("output.txt", "difference ="),
+                otw.parsers.Value("output.txt", "product ="),
+            ],
         )
 
 distribution = ot.JointDistribution([ot.Uniform(0.0, 1.0), ot.Uniform(10.0, 11.0)])
@@ -304,12 +307,22 @@ def test_interruption_says_what_was_kept(folder: Path) -> None:
     """Ctrl-C ends with 130 and one line that says what was kept; the same command goes on from there."""
     Path("code.sh").write_text(f"{CODE}\ngrep -q 'a 2.0' input.txt && sleep 60\ntrue\n", encoding="utf-8")
     Path("d.csv").write_text("a,b\n1,1\n2,2\n", encoding="utf-8")
-    command = [sys.executable, "-m", "otwrap", "run", "code_model.py:Code", "--design", "d.csv", "--store", "s.db"]
+    command = [
+        sys.executable,
+        "-m",
+        "otwrap",
+        "run",
+        "code_model.py:Code",
+        "--design",
+        "d.csv",
+        "--store",
+        "s.db",
+    ]
     process = subprocess.Popen(
         [*command, "--backend", "serial"], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while not (Path("s.db").exists() and run_json("status", "s.db")["points"]):
+    while run("show", "s.db", "1").exit_code != 0:  # until the first point is recorded
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
@@ -324,7 +337,10 @@ def test_interruption_says_what_was_kept(folder: Path) -> None:
 def test_own_command_line(folder: Path) -> None:
     """`python wrapper.py -X ...` answers, and leaves input and output as load_array reads them."""
     result = model_file("-X", "170", "-0.05")
-    assert (result.returncode, result.stdout) == (0, f"difference = {170 + 0.05!r}\nproduct = {170 * -0.05!r}\n")
+    assert (result.returncode, result.stdout) == (
+        0,
+        f"difference = {170 + 0.05!r}\nproduct = {170 * -0.05!r}\n",
+    )
     (X,), (Y,) = folder.glob("InputSample-*.pkl"), folder.glob("OutputSample-*.pkl")
     assert otw.load_array(X).tolist() == [170.0, -0.05]
     assert otw.load_array(Y).tolist() == [170 + 0.05, 170 * -0.05]
@@ -345,7 +361,8 @@ def test_side_by_side(folder: Path) -> None:
     environment = {**os.environ, "SLURM_ARRAY_TASK_ID": "5"}  # the same for all: the worst case
     command = [sys.executable, "code_model.py", "-X"]
     tasks = [
-        subprocess.Popen([*command, str(i), "1"], env=environment, stdout=subprocess.DEVNULL) for i in range(8)
+        subprocess.Popen([*command, str(i), "1"], env=environment, stdout=subprocess.DEVNULL)
+        for i in range(8)
     ]
     assert [task.wait(timeout=100) for task in tasks] == [0] * 8
     inputs = sorted(folder.glob("InputSample-*-5-*.pkl"))
@@ -402,6 +419,160 @@ def test_gathering_a_point() -> None:
         gather_point(["-X", "--json"])
 
 
+# Runs elsewhere
+
+
+DESIGN = "a,b\n0.3,0.1\n13,2\n-1e-300,3\n"
+
+
+def run_all(folder: str = "runs") -> None:
+    """Do what README.txt says."""
+    subprocess.run(["sh", f"{folder}/run-all.sh", "2"], check=True, timeout=100)
+
+
+def test_prepared_runs_are_those_of_run(folder: Path) -> None:
+    """Prepared, run by `sh` in another place, brought back and collected: the same as `run`."""
+    Path("d.csv").write_text(DESIGN, encoding="utf-8")
+    arguments = ["code_model.py:Code", "--design", "d.csv"]
+    assert run_json("prepare", *arguments, "--folder", "runs") == {"folder": "runs", "points": 3}
+    assert not list(folder.rglob("output.txt")), "something was run"
+    assert Path("runs/design.csv").read_text(encoding="utf-8") == "a,b\n0.3,0.1\n13.0,2.0\n-1e-300,3.0\n"
+    Path("else where").mkdir()
+    Path("runs").rename("else where/runs")
+    run_all("else where/runs")
+    Path("else where/runs").rename("runs")
+    told = run_json("collect", "code_model.py:Code", "--folder", "runs", "--store", "s.db")
+    assert (told["done"], told["failed"], told["not_run"]) == (2, 1, 0)
+    direct = run_json("run", *arguments, "--backend", "serial", status=1)
+    run("export", "s.db", "--to", "t.json")
+    table = json.loads(Path("t.json").read_text(encoding="utf-8"))
+    for row, record in zip(table, direct["evaluations"], strict=True):
+        output = record["output"] or {"difference": None, "product": None}
+        expected = {**record["input"], **output, "status": record["status"], "cause": record["cause"]}
+        assert {name: row[name] for name in expected} == expected
+        assert row["exit_code"] == record["exit_code"] and row["wall_time"] > 0
+    assert "unlucky" in table[1]["error"]
+    again = run_json("run", *arguments, "--backend", "serial", "--store", "s.db", status=1)
+    assert again["evaluations"][0]["workdir"].endswith("runs/point-000000"), "it was run again"
+
+
+def test_collect_as_often_as_one_likes(folder: Path) -> None:
+    """What has not run yet is left out and counted; what is known as done is not read again."""
+    run("prepare", "code_model.py:Code", "--monte-carlo", "3", "--folder", "runs")
+    collect = ["collect", "code_model.py:Code", "--folder", "runs"]
+    assert run_json(*collect)["not_run"] == 3
+    subprocess.run(["sh", "runs/point-000001/run.sh"], check=True, timeout=60)
+    told = run_json(*collect)
+    assert (told["done"], told["known"], told["not_run"]) == (1, 0, 2)
+    run_all()
+    told = run_json(*collect)
+    assert (told["done"], told["known"], told["not_run"], told["store"]) == (2, 1, 0, "runs/evaluations.db")
+    assert run_json("status", "runs/evaluations.db")["points"] == 3
+
+
+def test_collected_failures_are_counted_once(folder: Path) -> None:
+    """A failure that is collected again is no second attempt; one that was run again is taken anew."""
+    run("prepare", "code_model.py:Code", "-X", "13", "1", "--folder", "runs")
+    run_all()
+    collect = ["collect", "code_model.py:Code", "--folder", "runs", "--store", "s.db"]
+    for _ in range(3):
+        assert run_json(*collect)["failed"] == 1
+    with otw.Store("s.db", readonly=True) as store:
+        store.select_last()
+        assert list(map(store.known, store.keys())) == [("failed", 1)]
+    Path("code.sh").write_text(CODE.replace("13.0", "14.0"), encoding="utf-8")
+    subprocess.run(["sh", "runs/point-000000/run.sh"], check=True, timeout=60)
+    assert run_json(*collect)["done"] == 1
+
+
+def test_output_that_is_missing(folder: Path) -> None:
+    """A run that ended well without its output is a failure that names the file."""
+    run("prepare", "code_model.py:Code", "-X", "1", "2", "--folder", "runs")
+    run_all()
+    Path("runs/point-000000/output.txt").unlink()
+    run("collect", "code_model.py:Code", "--folder", "runs", "--store", "s.db")
+    (group,) = run_json("failures", "s.db")
+    assert group["cause"] == "output missing" and "output.txt" in group["example"]["error"]
+
+
+def test_limits_are_kept(folder: Path) -> None:
+    """A prepared run keeps the time limit and the accepted exit codes, and the chain stops where it fails."""
+    Path("limited.py").write_text(
+        "import otwrap as otw\n"
+        "def model(*commands, **settings):\n"
+        "    return otw.Wrapper(inputs=['a'], outputs=['y'], command=list(commands),\n"
+        "                       parsers=[otw.parsers.Value('stdout.txt', 'y =')])\n"
+        "slow = model(otw.Command('sleep 30', timeout=0.5))\n"
+        "allowed = model(otw.Command(['sh', '-c', 'echo y = {a}; exit 3'], ok_codes=(0, 3)))\n"
+        "chain = model(otw.Command('sh -c \"exit 7\"'), otw.Command(['echo', 'y = 1'], ok_codes=(0, 7)))\n"
+        "killed = model(otw.Command(['sh', '-c', 'kill -9 $$']))\n",
+        encoding="utf-8",
+    )
+    causes = {}
+    for name in ("slow", "allowed", "chain", "killed"):
+        run("prepare", f"limited.py:{name}", "-X", "1", "--folder", name)
+        run_all(name)
+        run("collect", f"limited.py:{name}", "--folder", name)
+        record = run_json("show", f"{name}/evaluations.db", "1")
+        causes[name] = (record["status"], record["cause"], record["exit_code"])
+    direct = {}
+    for name in causes:
+        record = run_json("run", f"limited.py:{name}", "-X", "1", "--on-failure", "nan")
+        direct[name] = (record["status"], record["cause"], record["exit_code"])
+    assert causes["slow"][:2] == direct["slow"][:2] == ("timeout", "time limit")
+    for name in ("allowed", "chain", "killed"):
+        assert causes[name] == direct[name]
+
+
+def test_own_run_step_cannot_be_prepared(folder: Path) -> None:
+    """What only Python can run is refused for a shell, and nothing is written."""
+    Path("own.py").write_text(
+        "import otwrap as otw\nimport openturns as ot\n"
+        "class Own(otw.Wrapper):\n"
+        "    def __init__(self):\n        super().__init__(inputs=['a'], outputs=['y'])\n"
+        "    def _run_code(self, workdir):\n        pass\n"
+        "    def _parse_output(self, workdir):\n        return [1.0]\n"
+        "function = ot.SymbolicFunction(['a'], ['a'])\n",
+        encoding="utf-8",
+    )
+    for name, words in (("Own", "has its own _run_code"), ("function", "is no otwrap.Wrapper")):
+        result = run("prepare", f"own.py:{name}", "-X", "1", "--folder", "runs")
+        assert result.exit_code == 1 and words in result.stderr
+    assert not Path("runs").exists()
+
+
+def test_folder_that_is_not_empty(folder: Path) -> None:
+    """A folder with something in it is not written to; an empty one is."""
+    Path("runs").mkdir()
+    Path("runs/mine.txt").write_text("mine", encoding="utf-8")
+    arguments = ["prepare", "code_model.py:Code", "-X", "1", "2", "--folder", "runs"]
+    result = run(*arguments)
+    assert result.exit_code == 2 and "not empty" in result.stderr
+    assert [path.name for path in Path("runs").iterdir()] == ["mine.txt"]
+    Path("runs/mine.txt").unlink()
+    assert run(*arguments).exit_code == 0
+
+
+def test_collect_with_another_model(folder: Path) -> None:
+    """A model that would have written another input is not the one whose runs these are."""
+    run("prepare", "code_model.py:Code", "-X", "1", "2", "--folder", "runs")
+    Path("template.txt").write_text("a @a\nb @b\nmore\n", encoding="utf-8")
+    result = run("collect", "code_model.py:Code", "--folder", "runs")
+    assert result.exit_code == 1 and "what changed is the templates or input files" in result.stderr
+    result = run("collect", "code_model.py:Code", "--folder", ".")
+    assert result.exit_code == 1 and "was not made by `prepare`" in result.stderr
+
+
+def test_readme_says_what_to_type(folder: Path) -> None:
+    """The last line of README.txt collects what was run, also for a model's own command line."""
+    assert model_file("prepare", "-X", "1", "2", "--folder", "my runs").returncode == 0
+    run_all("my runs")
+    line = Path("my runs/README.txt").read_text(encoding="utf-8").strip().splitlines()[-1].strip()
+    assert line == "python code_model.py collect --folder 'my runs'"
+    result = model_file("collect", "--folder", "my runs")
+    assert result.returncode == 0 and "done     1" in result.stdout
+
+
 # Records
 
 
@@ -450,14 +621,20 @@ def test_export_csv(store: str) -> None:
     with open("t.csv", encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["difference"] for line in lines] == [repr(0.3 - 0.1), "", "1.0"]
-    assert run("export", store, "--to", "-", "--format", "csv").stdout == Path("t.csv").read_text(encoding="utf-8")
+    assert run("export", store, "--to", "-", "--format", "csv").stdout == Path("t.csv").read_text(
+        encoding="utf-8"
+    )
     design = run_json("run", "code_model.py:Code", "--design", "t.csv", "--store", store, status=1)
     assert design["done"] == 2
 
 
 def test_export_json(store: str) -> None:
     """JSON has null for what is not there."""
-    assert run_json("export", store, "--to", "t.json", "--done") == {"file": "t.json", "format": "json", "rows": 2}
+    assert run_json("export", store, "--to", "t.json", "--done") == {
+        "file": "t.json",
+        "format": "json",
+        "rows": 2,
+    }
     run("export", store, "--to", "t.json")
     table = json.loads(Path("t.json").read_text(encoding="utf-8"))
     assert [row["difference"] for row in table] == [0.3 - 0.1, None, 1.0]
@@ -517,7 +694,9 @@ def test_backend_without_its_package() -> None:
     """A backend whose package is missing says what to install."""
     code = "import sys; sys.modules['joblib'] = None; from otwrap.cli import cli; cli(['backends', '--json'])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
+    )
     (line,) = [line for line in json.loads(result.stdout) if line["name"] == "joblib"]
     assert not line["available"] and "pip install 'otwrap[joblib]'" in line["needs"]
 
@@ -530,9 +709,13 @@ def test_output_forms() -> None:
 
 def test_import_is_light() -> None:
     """`import otwrap` imports neither click nor any command."""
-    code = "import sys, otwrap; print([m for m in sys.modules if m == 'click' or m.startswith('otwrap.cli.')])"
+    code = (
+        "import sys, otwrap; print([m for m in sys.modules if m == 'click' or m.startswith('otwrap.cli.')])"
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
+    )
     assert result.stdout == "[]\n"
 
 

@@ -28,9 +28,9 @@ PACKAGE = ROOT / "otwrap"
 #: The rooms, lowest first. A room may import only from a lower line, or from its own package. The number is
 #: the layer of the design; a letter is a floor in it.
 LAYERS = """
-0   errors logs files cpus locks formats steps
+0   errors logs files cpus locks formats steps payload
 1   dumps evaluation workdir template parsers guardian fingerprints command designs models
-1b  process folders progress
+1b  process folders progress database database
 1c  declaration
 1d  outcome
 2   wrapper store schedulers tables

@@ -180,7 +180,9 @@ def test_script_that_ends(write: Write) -> None:
 
 def test_arguments_are_needed(write: Write) -> None:
     """A class that needs arguments says what to do instead."""
-    path = write("import otwrap as otw\nclass Beam(otw.Wrapper):\n    def __init__(self, path):\n        pass\n")
+    path = write(
+        "import otwrap as otw\nclass Beam(otw.Wrapper):\n    def __init__(self, path):\n        pass\n"
+    )
     with pytest.raises(ModelError, match=r"Beam cannot be made without arguments .*'path'.*beam = Beam"):
         load_model(f"{path}:Beam")
 

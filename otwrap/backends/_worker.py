@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from ..evaluation import Task
+from ..payload import load_payload
 from ..process import adopt_orphans, end_all
 
 __all__ = ["main"]
@@ -35,9 +36,7 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     adopt_orphans()
     try:
-        import dill
-
-        evaluate = dill.loads(connection.recv_bytes())
+        evaluate = load_payload(connection.recv_bytes())
     except Exception as error:  # the worker's last guard: whatever it is, the driver says it
         connection.send_bytes(pickle.dumps(("broken", f"{type(error).__name__}: {error}")))
         sys.exit(1)

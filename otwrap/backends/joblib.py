@@ -10,6 +10,7 @@ from typing import Any
 from ..cpus import evaluations_at_a_time
 from ..errors import BackendUnavailable
 from ..evaluation import Evaluation, Task
+from ..payload import load_payload
 from ._chunks import Chunks
 
 __all__ = ["Joblib"]
@@ -154,13 +155,11 @@ _evaluator: Any = None
 
 def _load(payload: bytes) -> None:
     """Make the evaluator, once in each process."""
-    import dill
-
     from ..process import adopt_orphans
 
     global _evaluator
     adopt_orphans()
-    _evaluator = dill.loads(payload)
+    _evaluator = load_payload(payload)
 
 
 def _evaluate(tasks: list[tuple[Any, ...]]) -> _Answer:

@@ -222,14 +222,14 @@ class _Run:
     def _bury(self, worker: _Worker) -> Iterator[_Results]:
         """Replace a worker that died; its point is tried once more, then recorded as killed."""
         self.workers.remove(worker)
+        if not worker.ready:
+            msg = (
+                f"a worker process ended with code {worker.process.returncode} before its first point: what it "
+                f"printed stands above; does {sys.executable} start, and can it import otwrap?"
+            )
+            raise BackendError(msg)
         lost = list(worker.tasks)
         if not lost:
-            if not worker.ready:
-                msg = (
-                    f"a worker process ended with code {worker.process.returncode} before its first point; "
-                    f"does {sys.executable} start, and can it import otwrap?"
-                )
-                raise BackendError(msg)
             return
         first = lost[0]
         self.losses[first.id] = self.losses.get(first.id, 0) + 1

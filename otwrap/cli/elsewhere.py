@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import tempfile
@@ -24,14 +23,14 @@ from typing import Any
 
 import click
 
+from ..command import script
 from ..designs import csv_text, read_design
 from ..errors import InputError, OtwrapError
-from ..evaluation import Evaluation, point_key
-from ..outcome import failure_of
-from ..process import script
+from ..evaluation import point_key
 from ..store import Store
 from ..wrapper import Wrapper
 from .command import Command
+from .ended import evaluation_in
 from .output import echo_json, note
 from .samples import found_of, model_argument, points_of, sample_options
 
@@ -140,7 +139,9 @@ def _write_rest(
     """Write what is not of one point."""
     (draft / "design.csv").write_text(csv_text(model.inputs, points), encoding="utf-8")
     about = {"model": name, "inputs": model.inputs, "outputs": model.outputs, "points": len(points)}
-    text = json.dumps({**about, "fingerprints": model.fingerprints()}, indent=1)
+    # Only these can be taken for the output of a run that wrote none.
+    stale = [file for file in model._may_be_stale if (draft / _folder(0) / file).exists()]
+    text = json.dumps({**about, "there before": stale, "fingerprints": model.fingerprints()}, indent=1)
     (draft / "prepared.json").write_text(text + "\n", encoding="utf-8")
     run_all = draft / "run-all.sh"
     run_all.write_text(_RUN_ALL, encoding="utf-8")
@@ -156,7 +157,8 @@ def _write_rest(
 def _own_program() -> str:
     """Return how `collect` is typed for a model's own file."""
     context = click.get_current_context().parent
-    return f"{context.command_path if context else 'otwrap'} collect"
+    program = context.command_path if context else "otwrap"
+    return f"{'python ' if program.endswith('.py') else ''}{program} collect"
 
 
 @click.command("collect", cls=Command)
@@ -180,13 +182,26 @@ def collect(options: Any) -> int:
     found = found_of(options.model)
     model = _shell_model(found.model, found.name)
     folder = Path(options.folder)
-    points = _prepared_points(model, folder)
+    about = _checked(model, folder)
+    points = read_design(folder / "design.csv", model.inputs).points
     path = options.store or os.fspath(folder / "evaluations.db")
     counts: Counter[str] = Counter()
     with Store(path) as store:
         store.select(model.inputs, model.outputs, model.fingerprints(), on_change=options.on_change)
         for number, point in enumerate(points):
-            counts[_collect_point(model, point, folder / _folder(number), store)] += 1
+            key = point_key(point)
+            known = store.get(key)
+            if known is not None and known.done:
+                counts["known"] += 1
+                continue
+            evaluation = evaluation_in(folder / _folder(number), model, point, about["there before"])
+            if evaluation is None:
+                counts["not run"] += 1
+                continue
+            counts["done" if evaluation.done else "failed"] += 1
+            # A failure that was collected before would otherwise count as one more attempt.
+            if evaluation != known:
+                store.put(key, evaluation)
     told = {"points": len(points), **{name: counts[name] for name in ("done", "failed", "not run", "known")}}
     if options.as_json:
         echo_json({**{name.replace(" ", "_"): count for name, count in told.items()}, "store": path})
@@ -198,10 +213,10 @@ def collect(options: Any) -> int:
     return 0
 
 
-def _prepared_points(model: Wrapper, folder: Path) -> list[tuple[float, ...]]:
-    """Return the points of a prepared folder, after a look at what the model was."""
+def _checked(model: Wrapper, folder: Path) -> dict[str, Any]:
+    """Return what `prepare` noted about the model, or raise if it was another one."""
     try:
-        about = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
+        about: dict[str, Any] = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OtwrapError(f"{folder} was not made by `prepare`, or is damaged: {error}") from None
     now = {"inputs": list(model.inputs), "outputs": list(model.outputs), **model.fingerprints()}
@@ -216,55 +231,4 @@ def _prepared_points(model: Wrapper, folder: Path) -> list[tuple[float, ...]]:
             "collect with the model that prepared it"
         )
         raise OtwrapError(msg)
-    return read_design(folder / "design.csv", model.inputs).points
-
-
-def _collect_point(model: Wrapper, point: tuple[float, ...], folder: Path, store: Store) -> str:
-    """Take a point into the store, and return what became of it."""
-    key = point_key(point)
-    known = store.known(key)
-    if known is not None and known[0] == "done":
-        return "known"
-    evaluation = _evaluation(model, point, folder)
-    if evaluation is None:
-        return "not run"
-    # A failure that was collected before would otherwise count as one more attempt.
-    if known is None or store.get(key) != evaluation:
-        store.put(key, evaluation)
-    return "done" if evaluation.done else "failed"
-
-
-def _evaluation(model: Wrapper, point: tuple[float, ...], folder: Path) -> Evaluation | None:
-    """Return what came of a point, None if it has not run yet."""
-    record = _ended(folder)
-    if record is None:
-        return None
-    try:
-        _check_end(model, record["exit_code"], folder)
-        return Evaluation(point, model.parse(folder), **record)
-    except Exception as error:  # as in a run: a failure is a value, whatever the model's own step raises
-        return failure_of(point, error, f"{error}\nThe folder: {folder}", record)
-
-
-def _ended(folder: Path) -> dict[str, Any] | None:
-    """Return what run.sh left about the run, None if it has not ended."""
-    try:
-        code = int((folder / "exit_code.txt").read_text(encoding="utf-8"))
-        times = (folder / "times.txt").read_text(encoding="utf-8")
-        ended = (folder / "times.txt").stat().st_mtime
-    except (OSError, ValueError):
-        return None
-    seconds = {name: float(value) for name, value in re.findall(r"(real|user|sys)\s+([\d.]+)", times)}
-    wall = seconds.get("real", 0.0)
-    cpu = seconds["user"] + seconds["sys"] if {"user", "sys"} <= seconds.keys() else None
-    return {
-        "wall_time": wall,
-        "cpu_time": cpu,
-        "exit_code": code,
-        "workdir": os.fspath(folder.absolute()),
-        "start_time": ended - wall,
-    }
-
-
-def _check_end(model: Wrapper, code: int, folder: Path) -> None:
-    """Raise if the code did not end well."""
+    return about

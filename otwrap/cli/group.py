@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -28,8 +27,6 @@ _COMMANDS = {
     "export": "export",
     "backends": "backends",
 }
-#: The room that a command needs, where it is not there in every installation.
-_NEEDED = {"check": "otwrap.doctor"}
 
 
 class _Group(click.Group):
@@ -37,11 +34,11 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of use."""
-        return [name for name in _COMMANDS if name not in _NEEDED or find_spec(_NEEDED[name])]
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name."""
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in _COMMANDS:
             return None
         module = import_module(f".{_COMMANDS[cmd_name]}", __package__)
         command: click.Command = getattr(module, cmd_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from typing import Any
 
 import click
@@ -70,6 +71,11 @@ def _check_n_cpus(ctx: click.Context, param: click.Parameter, value: int) -> int
     help="What happens if the store was made by a model that differs. Default is refuse.",
 )
 @click.option(
+    "--stochastic",
+    is_flag=True,
+    help="The model gives another answer each time: a point that comes twice is run twice.",
+)
+@click.option(
     "--dump",
     metavar="[FOLDER]",
     is_flag=False,
@@ -112,6 +118,7 @@ def _campaign(evaluator: Evaluator, options: Any) -> Campaign:
         options.n_cpus,
         store=options.store,
         on_change=options.on_change,
+        stochastic=options.stochastic,
         verbosity=not options.quiet,
     )
 
@@ -119,6 +126,9 @@ def _campaign(evaluator: Evaluator, options: Any) -> Campaign:
 def _evaluated(campaign: Campaign, points: Points) -> list[Evaluation]:
     """Return the evaluations; an interruption says what was kept."""
     before = len(campaign.store)
+    if hasattr(signal, "siginterrupt"):
+        # Each call into OpenTURNS leaves a handler after which waiting for a code goes on in spite of Ctrl-C.
+        signal.siginterrupt(signal.SIGINT, True)
     try:
         return campaign.map(points.values)
     except KeyboardInterrupt:

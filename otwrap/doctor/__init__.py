@@ -11,29 +11,14 @@ from typing import Any
 from ..backends import Backend, create_backend
 from ..declaration import point_of
 from ..evaluator import evaluator_of
+from . import costs, declared, runs
 from .case import Case
-from .costs import estimate, parallel, time_of_one
-from .declared import executable, files, pickling, tokens
 from .report import OUTCOMES, Finding, Report
-from .runs import left_behind, nominal, outside, processes, same_answer
 
 __all__ = ["OUTCOMES", "Finding", "Report", "examine"]
 
 #: In this order: later ones look at what earlier ones have run.
-_CHECKS: dict[str, Callable[[Case], Finding]] = {
-    "files": files,
-    "tokens": tokens,
-    "executable": executable,
-    "pickle": pickling,
-    "nominal": nominal,
-    "same answer": same_answer,
-    "left behind": left_behind,
-    "outside": outside,
-    "processes": processes,
-    "parallel": parallel,
-    "one run": time_of_one,
-    "estimate": estimate,
-}
+_CHECKS = {**declared.CHECKS, **runs.CHECKS, **costs.CHECKS}
 
 
 def examine(

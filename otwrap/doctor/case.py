@@ -1,5 +1,8 @@
 """The model under examination, the point it is tried at, and the runs that were made."""
 
+# Plain strings, as the wrapper has them.
+# ruff: noqa: PTH100, PTH106, PTH112, PTH118, PTH119, PTH120, PTH208
+
 from __future__ import annotations
 
 import os

@@ -1,11 +1,13 @@
 """What a study costs: parallel equal to serial, the time of a run, time and disk for many."""
 
+# ruff: noqa: PTH109
+
 from __future__ import annotations
 
 import math
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..campaign import Campaign
 from ..cpus import available_cpus, evaluations_at_a_time
@@ -13,16 +15,16 @@ from ..evaluation import Evaluation
 from .case import Case, Run, bits, plain_error
 from .report import Finding
 
-__all__ = ["estimate", "parallel", "time_of_one"]
+__all__ = ["CHECKS"]
 
 #: So many points beside the nominal one are compared; only one where a run takes so many seconds.
 _NEIGHBOURS, _LONG = 4, 60.0
 
-#: Of a record in the store beside its doubles, in bytes: the rest of the row, its page, and the key.
-_RECORD = 140
+#: Of a record in the store beside its doubles, in bytes: the rest of the row and its page.
+_RECORD = 90
 
 
-def parallel(case: Case) -> Finding:
+def _parallel(case: Case) -> Finding:
     """Compare a few points run one after the other with the same ones on the backend."""
     reason = _why_not_parallel(case)
     if reason:
@@ -47,7 +49,7 @@ def parallel(case: Case) -> Finding:
     return Finding("parallel", "ok", text)
 
 
-def time_of_one(case: Case) -> Finding:
+def _time_of_one(case: Case) -> Finding:
     """Tell what one run takes."""
     if case.no_run:
         return Finding("one run", "skipped", case.no_run)
@@ -73,7 +75,7 @@ def time_of_one(case: Case) -> Finding:
     return Finding("one run", "ok", text)
 
 
-def estimate(case: Case) -> Finding:
+def _estimate(case: Case) -> Finding:
     """Tell time and disk for many points, and warn where they are not to be had."""
     if case.no_run:
         return Finding("estimate", "skipped", case.no_run)
@@ -101,7 +103,7 @@ def duration(seconds: float) -> str:
     for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.3g} s" if seconds >= 1.0 else f"{1000 * seconds:.2g} ms"
+    return f"{seconds:.3g} s" if seconds >= 1.0 else f"{1000 * seconds:.3g} ms"
 
 
 def size(number: float) -> str:
@@ -165,3 +167,11 @@ def _shortages(case: Case, width: int, folder: int) -> Iterable[str]:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if memory > total:
             yield f"{width} at a time need {size(memory)} of memory, and this machine has {size(total)}"
+
+
+#: By name, in the order in which they are made.
+CHECKS: dict[str, Callable[[Case], Finding]] = {
+    "parallel": _parallel,
+    "one run": _time_of_one,
+    "estimate": _estimate,
+}

@@ -1,5 +1,8 @@
 """What can be said of a model before it runs: its files, tokens, executable, and whether it pickles."""
 
+# Plain strings, as the wrapper has them.
+# ruff: noqa: PTH112, PTH117, PTH120
+
 from __future__ import annotations
 
 import json
@@ -7,15 +10,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
+from ..command import Command
 from ..errors import EvaluationError
+from ..evaluator import Evaluator
 from ..wrapper import Wrapper
 from .case import Case
 from .report import Finding
 
-__all__ = ["executable", "files", "pickling", "tokens"]
+__all__ = ["CHECKS"]
 
 #: How long the fresh process may take to load the model, in seconds.
 _PATIENCE = 120
@@ -38,7 +43,7 @@ os._exit(0)
 """
 
 
-def files(case: Case) -> Finding:
+def _files(case: Case) -> Finding:
     """Check that templates and files are still there and can be read."""
     wrapper = case.wrapper
     if wrapper is None:
@@ -59,7 +64,7 @@ def files(case: Case) -> Finding:
     return Finding("files", "ok", text)
 
 
-def tokens(case: Case) -> Finding:
+def _tokens(case: Case) -> Finding:
     """Check that each input is used by a template or by the command."""
     wrapper = case.wrapper
     if wrapper is None:
@@ -87,23 +92,31 @@ def tokens(case: Case) -> Finding:
     return Finding("tokens", "ok", text)
 
 
-def executable(case: Case) -> Finding:
+def _executable(case: Case) -> Finding:
     """Check that each command can be found."""
     if case.wrapper is None or not case.wrapper.commands:
         who = "a function" if case.wrapper is None else "this wrapper"
         return Finding("executable", "skipped", f"{who} declares no command")
     found, lost = [], []
     for command in case.wrapper.commands:
+        program = command.executable()
         try:
-            found.append(str(command.find_executable()))
-        except (EvaluationError, OSError) as error:
-            lost.append(str(error))
+            if program is None:
+                found.append(f"{command.argv[0]!r} is known to the shell only, when it runs")
+            else:
+                found.append(command.find_executable())
+        except EvaluationError as error:
+            if os.path.isabs(program or "") or not os.path.dirname(program or ""):
+                lost.append(str(error))
+            else:
+                # It may come with the input, or be built by an earlier command of the chain.
+                found.append(f"{program} is expected in the work directory")
     if lost:
         return Finding("executable", "problem", "\n".join(lost))
     return Finding("executable", "ok", ", ".join(found))
 
 
-def pickling(case: Case) -> Finding:
+def _pickling(case: Case) -> Finding:
     """Check that a fresh process can load the model, as workers do."""
     try:
         payload = case.evaluator.payload
@@ -128,32 +141,40 @@ def _not_loadable(case: Case, what: str, error: str, failed: dict[str, str]) -> 
 
 def _parts(case: Case) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
     """Pickle what the model consists of one by one; return what failed, and the rest as bytes."""
-    import dill
-
-    failed, parts = {}, []
-    for name, value in _attributes(case.model):
+    failed: dict[str, str] = {}
+    parts = []
+    for name, value in (*_attributes(case.model), *_methods(case.model)):
+        if failed and name.startswith("method"):
+            break
+        # Pickled as the whole is.
+        holder = Evaluator()
+        holder.__dict__["part"] = value
         try:
-            parts.append((name, dill.dumps(value, recurse=True)))
+            parts.append((name, holder.payload))
         except Exception as error:  # whatever its own pickling raises
             failed[name] = f"{type(error).__name__}: {error}"
     return failed, parts
 
 
-def _attributes(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what is pickled of a model: its attributes, then the steps of its class."""
+def _attributes(model: Any) -> list[tuple[str, Any]]:
+    """Return the attributes that are pickled."""
     import openturns as ot
 
     if not isinstance(model, ot.OpenTURNSPythonFunction):
-        return
+        return []
     try:
         state = model.__getstate__() if isinstance(model, Wrapper) else vars(model)
     except Exception:  # a __getstate__ of the user's own
         state = vars(model)
-    if isinstance(state, dict):
-        yield from ((f"attribute {name!r}", value) for name, value in state.items())
-    if type(model).__module__ == "__main__":
-        steps = {name: value for name, value in vars(type(model)).items() if callable(value)}
-        yield from ((f"what method {name!r} uses", value) for name, value in steps.items())
+    found = state.items() if isinstance(state, dict) else ()
+    return [(f"attribute {name!r}", value) for name, value in found]
+
+
+def _methods(model: Any) -> list[tuple[str, Any]]:
+    """Return the methods of a class that is pickled too, as those of scripts are."""
+    if type(model).__module__ != "__main__":
+        return []
+    return [(f"method {name!r}", value) for name, value in vars(type(model)).items() if callable(value)]
 
 
 def _load_elsewhere(parts: list[tuple[str, bytes]]) -> dict[str, str]:
@@ -180,7 +201,15 @@ def _readable(path: str) -> bool:
     return os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0))
 
 
-def _names(command: Any) -> set[str]:
-    """Return the names that stand in braces in a command."""
-    argv = command.argv if not isinstance(command.argv, str) else [command.argv]
-    return {name for part in argv for name in re.findall(r"\{(\w+)[^{}]*\}", str(part))}
+def _names(command: Command) -> set[str]:
+    """Return the names that stand in braces in a command; double braces and ``${`` mean something else."""
+    return {name for text in command.argv for name in re.findall(r"(?<![{$])\{(\w+)\}(?!\})", text)}
+
+
+#: By name, in the order in which they are made.
+CHECKS: dict[str, Callable[[Case], Finding]] = {
+    "files": _files,
+    "tokens": _tokens,
+    "executable": _executable,
+    "pickle": _pickling,
+}

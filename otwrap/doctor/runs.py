@@ -1,18 +1,21 @@
 """What the runs of the nominal point tell: the answer, and what was left where."""
 
+# Plain strings, as the wrapper has them.
+# ruff: noqa: PTH100, PTH112, PTH120
+
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .case import PLACES, Case, bits, plain_error
 from .report import Finding
 from .traces import Traces
 
-__all__ = ["left_behind", "nominal", "outside", "processes", "same_answer"]
+__all__ = ["CHECKS"]
 
 
-def nominal(case: Case) -> Finding:
+def _nominal(case: Case) -> Finding:
     """Run the nominal point in two places, and watch the surroundings meanwhile."""
     if case.point is None:
         return Finding("nominal", "skipped", case.origin)
@@ -21,7 +24,7 @@ def nominal(case: Case) -> Finding:
     except (OSError, ValueError) as error:
         text = f"no work directory can be made: {error}. "
         return Finding("nominal", "problem", text + "Choose another base_temp_work_dir, or make room there.")
-    with Traces(_folders_of(case), root) as case.traces:
+    with Traces(_folders_of(case), root, own_folders=not case.has_folders) as case.traces:
         case.runs.append(case.run(PLACES[0], keep="failed"))
         if case.runs[0].evaluation.done:
             # Kept, to be measured.
@@ -36,7 +39,7 @@ def nominal(case: Case) -> Finding:
     return _told(case)
 
 
-def same_answer(case: Case) -> Finding:
+def _same_answer(case: Case) -> Finding:
     """Compare the nominal runs, to the last bit."""
     if case.no_run:
         return Finding("same answer", "skipped", case.no_run)
@@ -63,7 +66,7 @@ def same_answer(case: Case) -> Finding:
     return Finding("same answer", "problem", text + "or tell the campaign that it is so: stochastic=True.")
 
 
-def left_behind(case: Case) -> Finding:
+def _left_behind(case: Case) -> Finding:
     """Check that nothing but what is to be kept is left among the work directories."""
     if case.no_run or not case.has_folders:
         return Finding("left behind", "skipped", case.no_run or "the model has no work directories of otwrap")
@@ -74,7 +77,7 @@ def left_behind(case: Case) -> Finding:
     return Finding("left behind", "ok", "nothing is left of a good run")
 
 
-def outside(case: Case) -> Finding:
+def _outside(case: Case) -> Finding:
     """Check that nothing was written outside the work directory."""
     traces = case.traces
     if traces is None:
@@ -88,8 +91,10 @@ def outside(case: Case) -> Finding:
     if traces.changes:
         text = f"outside its work directory the run {_first(traces.changes)}. {_ADVICE}"
         return Finding("outside", "problem", text)
-    if traces.suspects:
-        text = f"new since the runs: {_first(traces.suspects)}. If it is not another "
+    # What others make meanwhile is often gone again.
+    suspects = [path for path in traces.suspects if os.path.lexists(path)]
+    if suspects:
+        text = f"new since the runs: {_first(suspects)}. If it is not another "
         return Finding(
             "outside", "warning", text + "program's, the code made it: let it write into its work directory."
         )
@@ -97,7 +102,7 @@ def outside(case: Case) -> Finding:
     return Finding("outside", "ok", f"nothing new in {places}")
 
 
-def processes(case: Case) -> Finding:
+def _processes(case: Case) -> Finding:
     """Check that no process outlived the runs."""
     found = case.traces.processes if case.traces is not None else None
     if case.traces is None or found is None:
@@ -156,3 +161,13 @@ def _first(texts: list[str], shown: int = 5) -> str:
     """Return the first few of a list."""
     more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
     return ", ".join(texts[:shown]) + more
+
+
+#: By name, in the order in which they are made.
+CHECKS: dict[str, Callable[[Case], Finding]] = {
+    "nominal": _nominal,
+    "same answer": _same_answer,
+    "left behind": _left_behind,
+    "outside": _outside,
+    "processes": _processes,
+}

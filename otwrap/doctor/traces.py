@@ -1,7 +1,11 @@
 """What a run leaves in the world outside its work directory: files, processes, another current directory."""
 
+# Plain strings, as the wrapper has them.
+# ruff: noqa: PTH109, PTH111, PTH112, PTH115, PTH208
+
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -12,6 +16,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..guardian import read_proc
+
 __all__ = ["Process", "Traces"]
 
 #: Every process that a run starts inherits it.
@@ -19,6 +25,9 @@ _MARK = "OTWRAP_DOCTOR"
 
 #: Processes that serve this one, and rightly outlive an evaluation: otwrap's guardian, and Python's own.
 _HELPERS = re.compile(r"\botwrap[./]guardian|resource_tracker")
+
+#: The name of a work directory.
+_WORKDIR = re.compile(r"/(run|otwrap-doctor)-[^/]*$")
 
 #: Nobody's business, or made by Python itself.
 _IGNORED = frozenset({"__pycache__", ".git"})
@@ -54,6 +63,9 @@ class Traces:
         (home, temporary files) are looked at in any case.
     root : str
         The folder of our own work directories.
+    own_folders : bool, optional
+        Whether the model itself makes work directories, so that one that stays may be its own and not
+        of another campaign that runs here. Default is `False`.
 
     Attributes
     ----------
@@ -67,8 +79,9 @@ class Traces:
         That were left running; they are ended. `None` where the system does not tell.
     """
 
-    def __init__(self, folders: Iterable[str], root: str) -> None:
+    def __init__(self, folders: Iterable[str], root: str, *, own_folders: bool = False) -> None:
         self.root = os.path.realpath(root)
+        self._own_folders = own_folders
         self.changes: list[str] = []
         self.suspects: list[str] = []
         self.moved = ""
@@ -130,7 +143,9 @@ class Traces:
         self.suspects += [path for path in common_now if path not in common and self._ours(path)]
 
     def _ours(self, path: str) -> bool:
-        """Whether an entry is this user's, and was made during the run."""
+        """Whether an entry is this user's, was made during the run, and is of no other campaign."""
+        if not self._own_folders and _WORKDIR.search(path):
+            return False
         try:
             found = os.lstat(path)
         except OSError:
@@ -160,10 +175,9 @@ class Traces:
 
     def _is_ours(self, folder: str) -> bool:
         """Whether a process has our mark or lives in our folders."""
+        if f"{_MARK}={self._mark}".encode() in read_proc(f"{folder}/environ"):
+            return True
         try:
-            with open(f"{folder}/environ", "rb") as file:
-                if f"{_MARK}={self._mark}".encode() in file.read().split(b"\0"):
-                    return True
             return os.readlink(f"{folder}/cwd").startswith(self.root + os.sep)
         except OSError:
             return False
@@ -212,11 +226,7 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 
 def _words(path: str) -> str:
     """Return a command line of /proc as text."""
-    try:
-        with open(path, "rb") as file:
-            return file.read().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
+    return read_proc(path).replace(b"\0", b" ").decode(errors="replace").strip()
 
 
 def _end(pid: int) -> None:
@@ -225,7 +235,10 @@ def _end(pid: int) -> None:
         try:
             os.kill(pid, number)
         except OSError:
-            return
+            break
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline and _words(f"/proc/{pid}/cmdline"):
             time.sleep(0.02)
+    # Where orphans come to us, what is left of it is ours.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)

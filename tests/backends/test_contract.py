@@ -245,3 +245,13 @@ def test_unknown_and_missing_backends_are_told_apart():
         otw.Campaign(Model(), "thread")
     with pytest.raises(otw.BackendUnavailable, match="not in this version"):
         otw.Campaign(Model(), "dask/slurm", 1)
+
+
+def test_a_worker_that_cannot_start_is_told(monkeypatch, capfd):
+    """A broken interpreter is the backend's failure, not that of a point, and nothing hangs."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with (
+        otw.Campaign(Model(), "multiprocessing", 2) as campaign,
+        pytest.raises(otw.BackendError, match="before its first point"),
+    ):
+        campaign.outputs(sample(4))

@@ -6,25 +6,32 @@ import difflib
 import os
 import re
 import shlex
-import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from .errors import CommandError
+from ..errors import CommandError
+from .script import script, shell_text
+from .search import explain, has_folder, is_fixed, search, shell_path
+from .settings import (
+    Pattern,
+    argv_of,
+    bytes_of,
+    codes_of,
+    cpus_of,
+    environment_of,
+    file_of,
+    patterns_of,
+    seconds_of,
+    texts_of,
+)
 
-__all__ = ["Command", "Pattern"]
+__all__ = ["Command", "Pattern", "script"]
 
-#: A regular expression for the streams, or a file in the work directory and one for it.
-Pattern = str | tuple[str, str]
-
+# `${name}` is a variable of a shell.
 _NAME = re.compile(r"\{\{([^{}]+)\}\}|(?<!\$)\{([^{}]+)\}")
-_FOR_A_SHELL = re.compile(r"\||&&?|\|\||;|\d?(>>?|<)(&\d)?")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_UNITS = {"": 1, **{f"{u}b": 1000**i for i, u in enumerate(["", "k", "m", "g", "t"])}}
-_UNITS |= {name: 1024**i for i, u in enumerate("kmgt", 1) for name in (u, f"{u}i", f"{u}ib")}
 
 
 @dataclass(frozen=True, init=False)
@@ -90,6 +97,10 @@ class Command:
     ok_codes: tuple[int, ...]
     success: tuple[Pattern, ...]
     failure: tuple[Pattern, ...]
+    origin: str = field(repr=False, compare=False)
+    _plain: bool = field(repr=False, compare=False)
+    _found: dict[tuple[str, str], str] = field(repr=False, compare=False)
+    _seen: tuple[Any, dict[str, str]] = field(repr=False, compare=False)
 
     def __init__(
         self,
@@ -107,31 +118,30 @@ class Command:
         success: Pattern | Sequence[Pattern] = (),
         failure: Pattern | Sequence[Pattern] = (),
     ) -> None:
-        names = _texts("env_remove", env_remove)
-        values = {
-            "argv": _argv(argv, shell),
-            "setup": _texts("setup", setup),
-            "env": _env(env, names),
+        names = texts_of("env_remove", env_remove)
+        settings = {
+            "argv": argv_of(argv, shell),
+            "setup": texts_of("setup", setup),
+            "env": environment_of(env, names),
             "env_remove": names,
-            "stdin": _stdin(stdin),
+            "stdin": file_of(stdin),
             "shell": bool(shell),
-            "timeout": _timeout(timeout),
-            "memory": _memory(memory),
-            "cpus": _cpus(cpus),
-            "ok_codes": _codes(ok_codes),
-            "success": _patterns("success", success),
-            "failure": _patterns("failure", failure),
+            "timeout": seconds_of(timeout),
+            "memory": bytes_of(memory),
+            "cpus": cpus_of(cpus),
+            "ok_codes": codes_of(ok_codes),
+            "success": patterns_of("success", success),
+            "failure": patterns_of("failure", failure),
         }
         # A relative program is meant from here, wherever the command is run later.
-        self.__setstate__({**values, "_origin": os.getcwd()})
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__dict__.update(_found={}, _environment=(None, {}))
-        self.__dict__["_plain"] = not any(_NAME.search(text) for text in state["argv"])
+        self.__setstate__({**settings, "origin": str(Path.cwd())})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in [*(part.name for part in fields(self)), "_origin"]}
+        return {name: self.__dict__[name] for name in [*_settings(), "origin"]}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        plain = not any(_NAME.search(text) for text in state["argv"])
+        self.__dict__.update(state, _plain=plain, _found={}, _seen=(None, {}))
 
     def replace(self, **changes: Any) -> Command:
         """Return the command with other settings.
@@ -150,11 +160,11 @@ class Command:
         >>> Command("beam", cpus=2).replace(timeout=60).cpus
         2
         """
-        settings = {part.name: getattr(self, part.name) for part in fields(self)}
+        settings = {name: getattr(self, name) for name in _settings()}
         if self.shell:
             settings["argv"] = self.argv[0]
         other = Command(**{**settings, **changes})
-        other.__dict__["_origin"] = self._origin
+        other.__dict__["origin"] = self.origin
         return other
 
     def fingerprint(self) -> dict[str, Any]:
@@ -244,6 +254,22 @@ class Command:
 
         return [_NAME.sub(value, text) for text in self.argv]
 
+    def changes(self) -> dict[str, str]:
+        """Return the environment variables that a run sets.
+
+        Returns
+        -------
+        changes : dict of str
+            The number of threads included, unless the command says otherwise.
+
+        Examples
+        --------
+        >>> Command("beam", cpus=4, env_remove="MKL_NUM_THREADS").changes()
+        {'OMP_NUM_THREADS': '4', 'OPENBLAS_NUM_THREADS': '4'}
+        """
+        threads = {name: str(self.cpus) for name in _THREADS if name not in self.env_remove}
+        return {**threads, **self.env}
+
     def environment(self) -> dict[str, str]:
         """Return the environment variables of a run.
 
@@ -259,14 +285,12 @@ class Command:
         """
         # Reading `os.environ` anew for each run would cost more than all the rest.
         data = getattr(os.environ, "_data", None)
-        seen, environment = self._environment
+        seen, environment = self._seen
         if data is None or seen != data:
-            threads = dict.fromkeys(_THREADS, str(self.cpus))
-            environment = {**os.environ, **threads}
-            for name in self.env_remove:
-                environment.pop(name, None)
-            environment.update(self.env)
-            self.__dict__["_environment"] = (data and dict(data), environment)
+            seen = data and dict(data)
+            kept = {name: value for name, value in os.environ.items() if name not in self.env_remove}
+            environment = {**kept, **self.changes()}
+            self.__dict__["_seen"] = (seen, environment)
         return environment
 
     def executable(self) -> str | None:
@@ -313,7 +337,46 @@ class Command:
         if self.shell or self.setup:
             return shell_path()
         folder = None if workdir is None else os.fspath(workdir)
-        return self._search(self.argv[0], folder) or self._not_found(self.argv[0], folder)
+        return self._search(self.argv[0], folder) or self.cannot_start(self.argv[0], folder)
+
+    def _search(self, program: str, workdir: str | None) -> str | None:
+        """Return the full path of a program, from memory if it is the same for all work directories."""
+        path = self._path()
+        found = self._found.get((program, path))
+        if found is None:
+            found = search(program, path, self._folders(workdir))
+            if found and is_fixed(program) and not (workdir and found.startswith(workdir)):
+                self._found[program, path] = found
+        return found
+
+    def _path(self) -> str:
+        """Return the PATH of a run."""
+        return self.environment().get("PATH", os.defpath)
+
+    def _folders(self, workdir: str | None) -> list[str]:
+        """Return what a relative path is meant from."""
+        return [self.origin] if workdir is None else [workdir, self.origin]
+
+    def cannot_start(self, program: str, workdir: str | None, error: OSError | None = None) -> NoReturn:
+        """Raise the error that says why a program cannot be started.
+
+        Parameters
+        ----------
+        program : str
+            As the user wrote it.
+        workdir : str or None
+            The work directory.
+        error : OSError, optional
+            What starting it led to.
+
+        Raises
+        ------
+        CommandError
+            Always; its cause is ``command not found``.
+        """
+        self._found.clear()
+        message = explain(program, self._path(), self._folders(workdir), error)
+        raise CommandError(message, cause="command not found")
 
     def launch(self, workdir: str, values: Mapping[str, str] | None = None) -> tuple[list[str], str]:
         """Return what a run starts.
@@ -340,27 +403,14 @@ class Command:
         argv = self.format(values)
         if not self.shell:
             path = self._search(argv[0], workdir)
-            if "/" in argv[0]:
+            if has_folder(argv[0]):
                 argv[0] = path or argv[0]
             if not self.setup:
-                return argv, path or self._not_found(argv[0], workdir)
+                return argv, path or self.cannot_start(argv[0], workdir)
         shell = shell_path()
-        return [shell, "-c", self.shell_text(argv)], shell
+        return [shell, "-c", shell_text(self, argv)], shell
 
-    def shell_text(self, argv: Sequence[str]) -> str:
-        """Return the set-up lines and the command as text for a shell.
 
-        Parameters
-        ----------
-        argv : sequence of str
-            What :meth:`format` returned.
-
-        Returns
-        -------
-        text : str
-        """
-        lines = []
-        for number, entry in enumerate(self.setup, 1):
-            note = shlex.quote(f"otwrap: set-up command {number} failed: {entry}")
-            lines += [entry, f'_otwrap=$?; [ "$_otwrap" = 0 ] || {{ echo {note} >&2; exit "$_otwrap"; }}']
-        return "\n".join([*lines, argv[0] if self.shell else f"exec {shlex.join(argv)}"])
+def _settings() -> list[str]:
+    """Return the names of the settings of a command."""
+    return [part.name for part in fields(Command) if part.compare]
