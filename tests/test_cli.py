@@ -505,11 +505,12 @@ def test_limits_are_kept(folder: Path) -> None:
         "slow = model(otw.Command('sleep 30', timeout=0.5))\n"
         "allowed = model(otw.Command(['sh', '-c', 'echo y = {a}; exit 3'], ok_codes=(0, 3)))\n"
         "chain = model(otw.Command('sh -c \"exit 7\"'), otw.Command(['echo', 'y = 1'], ok_codes=(0, 7)))\n"
-        "killed = model(otw.Command(['sh', '-c', 'kill -9 $$']))\n",
+        "killed = model(otw.Command(['sh', '-c', 'kill -9 $$']))\n"
+        "pattern = model(otw.Command(['echo', 'y = {a} DIVERGED'], failure='DIVERGED'))\n",
         encoding="utf-8",
     )
     causes = {}
-    for name in ("slow", "allowed", "chain", "killed"):
+    for name in ("slow", "allowed", "chain", "killed", "pattern"):
         run("prepare", f"limited.py:{name}", "-X", "1", "--folder", name)
         run_all(name)
         run("collect", f"limited.py:{name}", "--folder", name)
@@ -520,7 +521,7 @@ def test_limits_are_kept(folder: Path) -> None:
         record = run_json("run", f"limited.py:{name}", "-X", "1", "--on-failure", "nan")
         direct[name] = (record["status"], record["cause"], record["exit_code"])
     assert causes["slow"][:2] == direct["slow"][:2] == ("timeout", "time limit")
-    for name in ("allowed", "chain", "killed"):
+    for name in ("allowed", "chain", "killed", "pattern"):
         assert causes[name] == direct[name]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from ..command import Command
 from ..errors import CommandError, CommandTimeout, OutputError
 from ..evaluation import Evaluation
 from ..outcome import failure_of
+from ..process.failures import judge, told
 from ..wrapper import Wrapper
 
 __all__ = ["evaluation_in"]
 
-_TAIL = 2000
 #: Of the program `timeout`, when it had to end the code; the second one if that needed a kill.
 _TIMED_OUT = (124, 137)
 
@@ -29,7 +29,7 @@ def evaluation_in(
     Parameters
     ----------
     folder : Path
-        Of the point.
+        Of the point; its name ends with the point's number.
     model : Wrapper
         That prepared it.
     point : tuple of float, shape (input dimension,)
@@ -46,7 +46,8 @@ def evaluation_in(
     if record is None:
         return None
     try:
-        _check_code(folder, model.commands, record)
+        values = model._values(point, int(folder.name.rpartition("-")[2]))
+        _check_code(folder, model.commands, record, values)
         for name in stale:
             if (folder / name).exists() and (folder / name).stat().st_mtime < record["start_time"]:
                 msg = f"output file {name!r} is older than the run: the code did not write it"
@@ -79,35 +80,23 @@ def _ended(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _check_code(folder: Path, commands: Sequence[Command], record: dict[str, Any]) -> None:
+def _check_code(
+    folder: Path, commands: Sequence[Command], record: dict[str, Any], values: Mapping[str, str]
+) -> None:
     """Raise if the last command that ran did not end well."""
     number = max(i for i in range(1, len(commands) + 1) if i == 1 or (folder / f"stdout.{i}.txt").exists())
     command, code = commands[number - 1], record["exit_code"]
-    if number == len(commands) and code in {ok % 256 for ok in command.ok_codes}:
-        return
-    told = f"{' '.join(command.argv)!r}"
-    tail = _tail(folder, number)
-    if command.timeout and code in _TIMED_OUT and record["wall_time"] >= command.timeout:
-        raise CommandTimeout(f"{told} reached its time limit of {command.timeout:g} s{tail}", exit_code=code)
-    if code > 128 and code - 128 in {one.value for one in signal.Signals}:
-        name = signal.Signals(code - 128).name
-        raise CommandError(f"{told} was ended by {name}{tail}", "killed", "signal", 128 - code)
-    accepted = ", ".join(map(str, command.ok_codes))
-    raise CommandError(f"{told} ended with exit code {code}, accepted: {accepted}{tail}", exit_code=code)
-
-
-def _tail(folder: Path, number: int) -> str:
-    """Return the end of what the code said, as the end of a message."""
     stem = "" if number == 1 else f".{number}"
-    parts = []
-    for name in (f"stderr{stem}.txt", f"stdout{stem}.txt"):
-        try:
-            with open(folder / name, "rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - _TAIL))
-                text = file.read().decode("utf-8", "replace").strip()
-        except OSError:
-            continue
-        if text:
-            parts.append(f"\nEnd of {name}:\n{text}")
-    return "".join(parts)
+    place = record["workdir"]
+    if command.timeout and code in _TIMED_OUT and record["wall_time"] >= command.timeout:
+        what = f"the command reached its time limit of {command.timeout:g} s"
+        text = told(what, command, place, stem=stem, values=values, hint="timeout= sets the limit")
+        raise CommandTimeout(text, exit_code=code)
+    # A shell has only a byte for the exit code, and adds 128 to the number of a signal.
+    accepted = {ok % 256: ok for ok in command.ok_codes}
+    signals = {one.value for one in signal.Signals}
+    true_code = accepted.get(code, 128 - code if code - 128 in signals else code)
+    record["exit_code"] = true_code
+    judge(command, place, true_code, stem=stem, values=values)
+    if number < len(commands):
+        raise CommandError(f"the run stopped after command {number} of {len(commands)}, in {place}")

@@ -1,7 +1,7 @@
 """Where a program is, and why it cannot be started."""
 
 # Texts, not paths: a `Path` would lose the "./", and is slow for what each run asks.
-# ruff: noqa: PTH
+# ruff: noqa: PTH110, PTH111, PTH112, PTH113, PTH117, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
