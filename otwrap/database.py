@@ -16,8 +16,9 @@ __all__ = ["COLUMNS", "INSERT", "SCHEMA_VERSION", "connect", "from_row", "to_row
 #: Of the file; a store of another version is refused.
 SCHEMA_VERSION = 1
 
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
+INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
 CREATE TABLE IF NOT EXISTS models (
     id INTEGER PRIMARY KEY, inputs TEXT, outputs TEXT, fingerprints TEXT, made_by TEXT, made_at REAL);
 CREATE TABLE IF NOT EXISTS evaluations (
@@ -61,14 +62,15 @@ def connect(path: str, *, readonly: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
             uri, isolation_level=None, check_same_thread=False, uri=readonly, timeout=30
         )
-        _check_schema(connection, path)
+        tables = _check_schema(connection, path)
+        if readonly and not tables:
+            msg = f"the store {path} is empty: it is just being made, or its making was cut off; try again"
+            raise StoreError(msg)
         if not readonly:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
-            connection.execute(
-                "INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),)
-            )
+            # One transaction: who looks meanwhile sees all tables or none.
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
     except (sqlite3.Error, StoreError) as error:
         if connection is not None:
             connection.close()
@@ -81,11 +83,11 @@ def connect(path: str, *, readonly: bool) -> sqlite3.Connection:
     return connection
 
 
-def _check_schema(connection: sqlite3.Connection, path: str) -> None:
-    """Refuse a file that another program, or another version, has made."""
+def _check_schema(connection: sqlite3.Connection, path: str) -> set[str]:
+    """Refuse a file that another program, or another version, has made; return its tables."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
-        return
+        return tables
     row = None
     if "meta" in tables:
         row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
@@ -98,6 +100,7 @@ def _check_schema(connection: sqlite3.Connection, path: str) -> None:
             f"{SCHEMA_VERSION}; use the otwrap that made it, or export it there"
         )
         raise StoreError(msg)
+    return tables
 
 
 def to_row(evaluation: Evaluation) -> tuple[Any, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .command import Command
 from .errors import InputError, OutputError
+from .parsers import Function, Parser
 
-__all__ = ["commands_of", "existing_path", "floats_of", "names_of", "point_of"]
+__all__ = ["commands_of", "existing_path", "floats_of", "names_of", "parsers_of", "point_of"]
 
 
 def names_of(description: Sequence[str] | int, letter: str) -> list[str]:
@@ -75,6 +76,21 @@ def commands_of(command: Any, timeout: float | None) -> tuple[Command, ...]:
     if any(isinstance(part, (Command, list, tuple)) for part in parts):
         return tuple(chained for part in parts for chained in commands_of(part, timeout))
     return (Command([os.fspath(part) for part in parts], timeout=timeout),)
+
+
+def parsers_of(parsers: Sequence[Callable[[str], Any]]) -> tuple[Parser, ...]:
+    """Return parsers, with plain functions made into some.
+
+    Parameters
+    ----------
+    parsers : sequence of callable
+        As users give them.
+
+    Returns
+    -------
+    parsers : tuple of Parser
+    """
+    return tuple(parser if isinstance(parser, Parser) else Function(parser) for parser in parsers)
 
 
 def point_of(x: Sequence[float], dimension: int) -> tuple[float, ...]:

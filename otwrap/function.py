@@ -131,7 +131,7 @@ def _original(cls: type) -> type:
 
 def _bare(cls: type, *args: Any, **kwargs: Any) -> Any:
     """An instance of a decorated class, not yet initialised, that is no function."""
-    make: Any = super(_Decorated, cls).__new__  # type: ignore[misc]
+    make: Any = super(_Decorated, cls).__new__
     return make(cls) if make is object.__new__ else make(cls, *args, **kwargs)
 
 
@@ -153,7 +153,7 @@ def _revived(named: Any, *args: Any) -> Any:
     return _bare(named, *args)
 
 
-class _DecoratedFunction(ot.Function):  # type: ignore[misc]
+class _DecoratedFunction(ot.Function):
     """The function of one instance of a decorated class."""
 
     def __init__(self, wrapper: Any) -> None:

@@ -10,7 +10,7 @@ from .errors import CommandError, EvaluationError, OutputError
 from .evaluation import Evaluation
 from .process import Completed
 
-__all__ = ["failure_of", "note_run", "output_of"]
+__all__ = ["explained", "failure_of", "note_run", "output_of"]
 
 
 def output_of(returned: Any, names: Sequence[str], *, finite: bool) -> tuple[float, ...]:
@@ -44,6 +44,31 @@ def output_of(returned: Any, names: Sequence[str], *, finite: bool) -> tuple[flo
                 msg = f"output {name!r} is {value!r}; a finite number is expected, or allow_nan=True"
                 raise OutputError(msg, "invalid", "not a number")
     return output
+
+
+def explained(error: Exception, workdir: str | None, kept: str | None) -> str:
+    """Return the text of a failure, with where its files are.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+    workdir : str or None
+        The work directory while it ran.
+    kept : str or None
+        Where it is now, if it was kept.
+
+    Returns
+    -------
+    text : str
+    """
+    text = str(error) if isinstance(error, EvaluationError) else f"{type(error).__name__}: {error}"
+    if workdir is None:
+        return text
+    if kept is None:
+        return f"{text}\nThe work directory was not kept; keep='failed' keeps it."
+    text = text.replace(workdir, kept)
+    return text if kept in text else f"{text}\nThe work directory was kept: {kept}"
 
 
 def note_run(record: dict[str, Any], returned: Any, completed: Completed | None) -> None:

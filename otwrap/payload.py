@@ -63,7 +63,7 @@ def _pickler() -> Any:
     """
     import dill
 
-    class Pickler(dill.Pickler):  # type: ignore[misc]
+    class Pickler(dill.Pickler):
         dispatch = dill.Pickler.dispatch.copy()
 
     def save_module(pickler: Any, module: types.ModuleType) -> None:

@@ -254,6 +254,20 @@ class Store:
         model = models[self._model if self._model is not None else max(models)]
         return model["inputs"], model["outputs"]
 
+    def maker(self) -> tuple[str, float] | None:
+        """Return who made the last model's part of the store, and when.
+
+        Returns
+        -------
+        maker : (str, float) or None
+            Program and machine in words, and seconds since the epoch.
+        """
+        with self._mutex:
+            row = self._connection.execute(
+                "SELECT made_by, made_at FROM models ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else (row[0], row[1])
+
     def select_last(self) -> None:
         """Choose the model that was used last, to look at its evaluations."""
         models = self._models()

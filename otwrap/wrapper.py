@@ -17,14 +17,13 @@ from typing import Any
 
 import openturns as ot
 
-from .declaration import commands_of, existing_path, names_of, point_of
-from .errors import EvaluationError, InputError
+from .declaration import commands_of, existing_path, names_of, parsers_of, point_of
+from .errors import InputError
 from .evaluation import Evaluation
 from .files import copy_or_link
 from .fingerprints import files_fingerprint, fingerprint
 from .folders import WorkFolders, check_fresh, file_stamps
-from .outcome import failure_of, note_run, output_of
-from .parsers import Function, Parser
+from .outcome import explained, failure_of, note_run, output_of
 from .process import Completed, run_chain
 from .steps import STEPS, step_arguments
 from .template import Jinja, Template, bind_all
@@ -32,7 +31,6 @@ from .workdir import current_directory
 
 __all__ = ["Wrapper"]
 
-_Parser = Callable[[str], Any]
 _last = threading.local()
 
 
@@ -103,12 +101,13 @@ class Wrapper(ot.OpenTURNSPythonFunction):
     _arguments: dict[str, tuple[str, ...]] = dict.fromkeys(STEPS, ("workdir",)) | {
         "_prepare_input": ("point", "workdir")
     }
-    _overridden: frozenset[str] = frozenset()
+    #: The steps, and `_exec` or `_exec_sample`, that a subclass has written itself.
+    overridden: frozenset[str] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._arguments = {name: step_arguments(name, getattr(cls, name)) for name in STEPS}
-        cls._overridden = frozenset(
+        cls.overridden = frozenset(
             name
             for name in (*STEPS, "_exec", "_exec_sample")
             if getattr(cls, name) is not getattr(Wrapper, name)
@@ -122,7 +121,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         templates: Mapping[str, str | os.PathLike[str] | Template | Jinja] | None = None,
         tokens: Sequence[str] | None = None,
         command: Any = None,
-        parsers: Sequence[_Parser] = (),
+        parsers: Sequence[Callable[[str], Any]] = (),
         timeout: float | None = None,
         files: Sequence[str | os.PathLike[str]] = (),
         link_files: bool = False,
@@ -148,7 +147,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         self.templates = bind_all(
             templates or {}, input_names, tokens, used_elsewhere=self._used_elsewhere(input_names)
         )
-        self.parsers = tuple(parser if isinstance(parser, Parser) else Function(parser) for parser in parsers)
+        self.parsers = parsers_of(parsers)
         self.files = tuple(existing_path(path) for path in files)
         self.link_files = link_files
         self.version = version
@@ -156,7 +155,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         self.nominal = None if nominal is None else point_of(nominal, len(input_names))
         self.distribution = distribution
         self.allow_nan = allow_nan
-        self._folders = WorkFolders(
+        self.folders = WorkFolders(
             None if base_temp_work_dir is None else os.fspath(base_temp_work_dir),
             keep=keep,
             keep_files=keep_files,
@@ -164,7 +163,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         )
         # What is there before the run must not be taken for its output.
         read = tuple(name for parser in self.parsers for name in parser.files)
-        self._may_be_stale = read if self.files or self.templates else ()
+        self.may_be_stale = read if self.files or self.templates else ()
         self._check_complete(tokens)
 
     def evaluate(self, x: Sequence[float], *, number: int | None = None, attempt: int = 1) -> Evaluation:
@@ -272,7 +271,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
                     [command.fingerprint() for command in self.commands],
                     self.version,
                     type(self).__qualname__,
-                    sorted(self._overridden),
+                    sorted(self.overridden),
                 ]
             ),
             "parsers": fingerprint([parser.fingerprint() for parser in self.parsers]),
@@ -280,7 +279,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
 
     def close(self) -> None:
         """Remove the spare work directories. The wrapper can be used again."""
-        self._folders.close()
+        self.folders.close()
 
     def _prepare_input(self, x: Sequence[float], workdir: str) -> None:
         """Write the rendered templates."""
@@ -316,34 +315,32 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         workdir = None
         try:
             point = point_of(x, len(self.inputs))
-            if "_exec" in self._overridden or "_exec_sample" in self._overridden:
-                output = self._output(self._own_exec(point))
+            if "_exec" in self.overridden or "_exec_sample" in self.overridden:
+                own = self._exec if "_exec" in self.overridden else lambda x: self._exec_sample([x])[0]
+                output = self._output(own(point))
             else:
-                workdir = self._folders.take()
+                workdir = self.folders.take()
                 output = self._evaluate_in(workdir, point, number, record)
         except Exception as error:  # the promise: a failure is a value
             record.setdefault("wall_time", time.perf_counter() - clock)
-            record["workdir"] = self._folders.settle(workdir, number, good=False)
-            return failure_of(x, error, self._explained(workdir, record["workdir"], error), record), error
+            record["workdir"] = self.folders.settle(workdir, number, good=False)
+            text = explained(error, workdir, record["workdir"])
+            return failure_of(x, error, text, record), error
         record.setdefault("wall_time", time.perf_counter() - clock)
-        record["workdir"] = self._folders.settle(workdir, number, good=True)
+        record["workdir"] = self.folders.settle(workdir, number, good=True)
         return Evaluation(point, output, **record), None
-
-    def _own_exec(self, point: tuple[float, ...]) -> Any:
-        """Call the `_exec`, or the `_exec_sample`, that a subclass wrote."""
-        return self._exec(point) if "_exec" in self._overridden else self._exec_sample([point])[0]
 
     def _evaluate_in(
         self, workdir: str, point: tuple[float, ...], number: int | None, record: dict[str, Any]
     ) -> tuple[float, ...]:
         """Run the three steps in a work directory and note times and exit code."""
         _last.completed = None
-        _last.values = self._values(point, number)
+        _last.values = self.command_values(point, number)
         for path in self.files:
             copy_or_link(path, workdir, link=self.link_files)
         with self._directory(workdir):
             self._step("_prepare_input", point, workdir)
-            before = file_stamps(workdir, self._may_be_stale)
+            before = file_stamps(workdir, self.may_be_stale)
             clock = time.perf_counter()
             try:
                 returned = self._step("_run_code", point, workdir)
@@ -353,20 +350,32 @@ class Wrapper(ot.OpenTURNSPythonFunction):
             check_fresh(workdir, before)
             return self._parsed(point, workdir)
 
-    def _values(self, point: tuple[float, ...], number: int | None) -> dict[str, str]:
-        """Return what ``{name}`` means in a command."""
+    def command_values(self, point: tuple[float, ...], number: int | None) -> dict[str, str]:
+        """Return what ``{name}`` means in a command.
+
+        Parameters
+        ----------
+        point : tuple of float
+            The point.
+        number : int or None
+            Of the point.
+
+        Returns
+        -------
+        values : dict of str
+        """
         values = {name: repr(value) for name, value in zip(self.inputs, point, strict=True)}
         values["point"] = "0" if number is None else str(number)
         return values
 
     def _directory(self, workdir: str) -> Any:
         """Make the work directory the current one if a step needs that."""
-        needs = any("workdir" not in self._arguments[name] for name in self._overridden if name in STEPS)
+        needs = any("workdir" not in self._arguments[name] for name in self.overridden if name in STEPS)
         return current_directory(workdir) if needs else nullcontext()
 
     def _step(self, name: str, point: tuple[float, ...] | None, workdir: str) -> Any:
         """Call a step with what its signature asks for."""
-        place: Any = Path(workdir) if name in self._overridden else workdir
+        place: Any = Path(workdir) if name in self.overridden else workdir
         given = {"point": point, "workdir": place}
         return getattr(self, name)(*[given[argument] for argument in self._arguments[name]])
 
@@ -376,22 +385,12 @@ class Wrapper(ot.OpenTURNSPythonFunction):
 
     def _output(self, returned: Any) -> tuple[float, ...]:
         """Check what a step returned; parsers have checked that their numbers are finite."""
-        own = bool(self._overridden & {"_parse_output", "_exec", "_exec_sample"})
+        own = bool(self.overridden & {"_parse_output", "_exec", "_exec_sample"})
         return output_of(returned, self.outputs, finite=own and not self.allow_nan)
-
-    def _explained(self, workdir: str | None, kept: str | None, error: Exception) -> str:
-        """Return the text of a failure, with where its files are."""
-        text = str(error) if isinstance(error, EvaluationError) else f"{type(error).__name__}: {error}"
-        if workdir is None:
-            return text
-        if kept is None:
-            return f"{text}\nThe work directory was not kept; keep='failed' keeps it."
-        text = text.replace(workdir, kept)
-        return text if kept in text else f"{text}\nThe work directory was kept: {kept}"
 
     def _used_elsewhere(self, names: Sequence[str]) -> list[str]:
         """Return the inputs that need not stand in a template."""
-        if "_prepare_input" in self._overridden:
+        if "_prepare_input" in self.overridden:
             return list(names)
         return [
             name for name in names if any(f"{{{name}}}" in str(command.argv) for command in self.commands)
@@ -399,13 +398,13 @@ class Wrapper(ot.OpenTURNSPythonFunction):
 
     def _check_complete(self, tokens: Sequence[str] | None) -> None:
         """Raise if a step has neither a default to work with nor code of its own."""
-        if self._overridden & {"_exec", "_exec_sample"}:
+        if self.overridden & {"_exec", "_exec_sample"}:
             return
         name = type(self).__name__
-        if "_run_code" not in self._overridden and not self.commands:
+        if "_run_code" not in self.overridden and not self.commands:
             msg = f"{name}: what is to be run? give command=[...], or write _run_code(self, workdir)"
             raise TypeError(msg)
-        if "_parse_output" not in self._overridden and not self.parsers:
+        if "_parse_output" not in self.overridden and not self.parsers:
             msg = f"{name}: how is the output read? give parsers=[...], or write _parse_output(self, workdir)"
             raise TypeError(msg)
         if tokens is not None and not self.templates:

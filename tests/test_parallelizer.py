@@ -120,9 +120,13 @@ def test_sobol_chaos_and_kriging(function):
     chaos.run()
     metamodel = chaos.getResult().getMetaModel()
     assert metamodel([1.5, 1.5])[0] == pytest.approx(function([1.5, 1.5])[0], rel=1e-3)
-    kriging = ot.KrigingAlgorithm(X, function(X), ot.SquaredExponential([1.0, 1.0]), ot.ConstantBasisFactory(2).build())
+    kriging = ot.KrigingAlgorithm(
+        X, function(X), ot.SquaredExponential([1.0, 1.0]), ot.ConstantBasisFactory(2).build()
+    )
     kriging.run()
-    assert kriging.getResult().getMetaModel()([1.5, 1.5])[0] == pytest.approx(function([1.5, 1.5])[0], rel=1e-2)
+    assert kriging.getResult().getMetaModel()([1.5, 1.5])[0] == pytest.approx(
+        function([1.5, 1.5])[0], rel=1e-2
+    )
 
 
 def test_a_failing_point_raises_the_typed_error_with_its_text():
@@ -131,7 +135,9 @@ def test_a_failing_point_raises_the_typed_error_with_its_text():
         with pytest.raises(otw.SampleError, match="no convergence"):
             function([[0.1], [0.7]])
         assert len(function.campaign.evaluations) == 2
-        event = ot.ThresholdEvent(ot.CompositeRandomVector(function, ot.RandomVector(ot.Uniform())), ot.Greater(), 0.1)
+        event = ot.ThresholdEvent(
+            ot.CompositeRandomVector(function, ot.RandomVector(ot.Uniform())), ot.Greater(), 0.1
+        )
         algorithm = ot.ProbabilitySimulationAlgorithm(event, ot.MonteCarloExperiment())
         algorithm.setMaximumOuterSampling(50)
         with pytest.raises(RuntimeError, match="no convergence"):

@@ -24,9 +24,13 @@ print(load_payload(base64.b64decode(sys.stdin.read())).evaluate([1.0]).error)
 
 def test_a_wrapper_of_a_script_travels_with_the_modules_it_uses(tmp_path):
     """Globals that are modules go by name: locks inside them are no obstacle."""
-    (tmp_path / "helper.py").write_text("import threading\nlocal = threading.local()\ndef words(): return 'hello'\n")
+    (tmp_path / "helper.py").write_text(
+        "import threading\nlocal = threading.local()\ndef words(): return 'hello'\n"
+    )
     (tmp_path / "study.py").write_text(SCRIPT)
-    made = subprocess.run([sys.executable, "study.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        [sys.executable, "study.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert made.returncode == 0, made.stderr
     run = [sys.executable, "-c", LOAD]
     loaded = subprocess.run(run, cwd=tmp_path, input=made.stdout, capture_output=True, text=True, check=False)

@@ -106,7 +106,7 @@ def _shell_model(model: Any, name: str) -> Wrapper:
         raise InputError(
             f"{name} is no otwrap.Wrapper but a function of Python: a shell cannot run it; use `run`"
         )
-    own = sorted(model._overridden & {"_run_code", "_exec", "_exec_sample"})
+    own = sorted(model.overridden & {"_run_code", "_exec", "_exec_sample"})
     if own:
         msg = (
             f"{name} has its own {', '.join(own)}, which only Python can run: it cannot be prepared for a "
@@ -129,7 +129,7 @@ def _write_point(model: Wrapper, point: Sequence[float], number: int, draft: Pat
     run = folder / "run.sh"
     if run.exists():
         raise InputError("the model writes an input file named run.sh; `prepare` needs this name for itself")
-    run.write_text(script(model.commands, model._values(tuple(point), number)), encoding="utf-8")
+    run.write_text(script(model.commands, model.command_values(tuple(point), number)), encoding="utf-8")
     run.chmod(0o755)
 
 
@@ -140,7 +140,7 @@ def _write_rest(
     (draft / "design.csv").write_text(csv_text(model.inputs, points), encoding="utf-8")
     about = {"model": name, "inputs": model.inputs, "outputs": model.outputs, "points": len(points)}
     # Only these can be taken for the output of a run that wrote none.
-    stale = [file for file in model._may_be_stale if (draft / _folder(0) / file).exists()]
+    stale = [file for file in model.may_be_stale if (draft / _folder(0) / file).exists()]
     text = json.dumps({**about, "there before": stale, "fingerprints": model.fingerprints()}, indent=1)
     (draft / "prepared.json").write_text(text + "\n", encoding="utf-8")
     run_all = draft / "run-all.sh"

@@ -46,7 +46,7 @@ def evaluation_in(
     if record is None:
         return None
     try:
-        values = model._values(point, int(folder.name.rpartition("-")[2]))
+        values = model.command_values(point, int(folder.name.rpartition("-")[2]))
         _check_code(folder, model.commands, record, values)
         for name in stale:
             if (folder / name).exists() and (folder / name).stat().st_mtime < record["start_time"]:

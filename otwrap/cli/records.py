@@ -91,7 +91,7 @@ def status(options: Any) -> int:
 
 def _maker(store: Store) -> tuple[str, float]:
     """Return the program that made the model's entry in the store, and when."""
-    row = store._connection.execute("SELECT made_by, made_at FROM models ORDER BY id DESC LIMIT 1").fetchone()
+    row = store.maker()
     return row or ("", 0.0)
 
 

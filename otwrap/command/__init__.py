@@ -100,7 +100,7 @@ class Command:
     origin: str = field(repr=False, compare=False)
     _plain: bool = field(repr=False, compare=False)
     _found: dict[tuple[str, str], str] = field(repr=False, compare=False)
-    _seen: tuple[Any, dict[str, str]] = field(repr=False, compare=False)
+    _seen: tuple[Any, dict[str, str], dict[bytes, bytes]] = field(repr=False, compare=False)
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Command:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         plain = not any(_NAME.search(text) for text in state["argv"])
-        self.__dict__.update(state, _plain=plain, _found={}, _seen=(None, {}))
+        self.__dict__.update(state, _plain=plain, _found={}, _seen=(None, {}, {}))
 
     def replace(self, **changes: Any) -> Command:
         """Return the command with other settings.
@@ -283,15 +283,28 @@ class Command:
         >>> Command("beam", cpus=4).environment()["OMP_NUM_THREADS"]
         '4'
         """
+        return self._environments()[1]
+
+    def encoded_environment(self) -> dict[bytes, bytes]:
+        """Return the environment variables of a run as bytes, with which a process starts faster.
+
+        Returns
+        -------
+        environment : dict of bytes
+            Not to be modified.
+        """
+        return self._environments()[2]
+
+    def _environments(self) -> tuple[Any, dict[str, str], dict[bytes, bytes]]:
+        """Return a copy of that of this process, and that of a run as texts and as bytes."""
         # Reading `os.environ` anew for each run would cost more than all the rest.
         data = getattr(os.environ, "_data", None)
-        seen, environment = self._seen
-        if data is None or seen != data:
-            seen = data and dict(data)
+        if data is None or self._seen[0] != data:
             kept = {name: value for name, value in os.environ.items() if name not in self.env_remove}
             environment = {**kept, **self.changes()}
-            self.__dict__["_seen"] = (seen, environment)
-        return environment
+            encoded = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+            self.__dict__["_seen"] = (data and dict(data), environment, encoded)
+        return self._seen
 
     def executable(self) -> str | None:
         """Return the program that must be there.

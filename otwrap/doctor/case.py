@@ -105,7 +105,7 @@ class Case:
     @property
     def has_folders(self) -> bool:
         """Whether the evaluations have work directories of ours."""
-        return self.wrapper is not None and not self.wrapper._overridden & {"_exec", "_exec_sample"}
+        return self.wrapper is not None and not self.wrapper.overridden & {"_exec", "_exec_sample"}
 
     @property
     def in_process(self) -> bool:
@@ -132,7 +132,7 @@ class Case:
         OSError, ValueError
             If it cannot be made.
         """
-        base = self.wrapper._folders.base if self.wrapper is not None else None
+        base = self.wrapper.folders.base if self.wrapper is not None else None
         self._made = [] if base is None else _missing_folders(expanded(base))
         self.root = make_folder(base, "otwrap-doctor-")
         return self.root
@@ -159,7 +159,7 @@ class Case:
             # Not a copy by `copy`: a model that cannot be pickled is to be examined too.
             twin = object.__new__(type(wrapper))
             twin.__dict__.update(wrapper.__dict__)
-            twin._folders = WorkFolders(os.path.join(self.root or "", place), keep=keep)
+            twin.folders = WorkFolders(os.path.join(self.root or "", place), keep=keep)
             self._placed[place] = WrapperEvaluator(twin)
         return self._placed[place]
 

@@ -71,7 +71,7 @@ def _tokens(case: Case) -> Finding:
         return Finding("tokens", "skipped", "a function has no templates")
     in_templates = {name for template in wrapper.templates.values() for name in template.inputs_used}
     in_command = {name for name in wrapper.inputs if any(name in _names(c) for c in wrapper.commands)}
-    own = sorted(wrapper._overridden & {"_prepare_input", "_run_code", "_exec", "_exec_sample"})
+    own = sorted(wrapper.overridden & {"_prepare_input", "_run_code", "_exec", "_exec_sample"})
     unused = [name for name in wrapper.inputs if name not in in_templates | in_command]
     if unused and own:
         text = f"only the wrapper's own {' and '.join(own)} knows what becomes of {', '.join(unused)}"

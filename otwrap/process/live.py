@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..command import Command
 from ..errors import CommandError, InputError
@@ -147,13 +147,16 @@ class Live:
         self._poller = select.poll()
         self._poller.register(self._pidfd, select.POLLIN)
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self) -> dict[Any, Any]:
         """Return the environment variables of the run."""
-        environment = {"OTWRAP_RUN": ours.variable(self.token), **self.command.environment()}
-        environment["OTWRAP_RUN"] = ours.variable(self.token)
+        token = ours.variable(self.token)
+        if os.name == "nt":
+            return {**self.command.environment(), "OTWRAP_RUN": token}
+        environment: dict[Any, Any] = self.command.encoded_environment().copy()
+        environment[b"OTWRAP_RUN"] = token.encode()
         # As `cd` in a shell does: some codes believe it.
-        if "PWD" in environment and "PWD" not in self.command.env:
-            environment["PWD"] = self.workdir
+        if b"PWD" in environment and "PWD" not in self.command.env:
+            environment[b"PWD"] = os.fsencode(self.workdir)
         return environment
 
     def _open_stdin(self) -> int:
@@ -169,7 +172,7 @@ class Live:
             )
             raise InputError(msg) from error
 
-    def _spawn(self, argv: list[str], path: str, environment: dict[str, str], stdin: int) -> None:
+    def _spawn(self, argv: list[str], path: str, environment: dict[Any, Any], stdin: int) -> None:
         """Start the process."""
         for attempt in range(_RETRIES):
             try:
