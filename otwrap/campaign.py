@@ -161,12 +161,21 @@ class Campaign:
             If points failed and `on_failure` is ``"raise"``.
         """
         substitute = failure_value(on_failure)
-        evaluations = self.map(X)
-        failures = [(i, evaluation) for i, evaluation in enumerate(evaluations) if evaluation.output is None]
-        if failures and substitute is None:
-            raise SampleError(self._failure_text(len(evaluations), failures), failures)
+        points = self._points(X)
         instead = (substitute or 0.0,) * len(self.evaluator.outputs)
-        return [instead if output is None else output for output in (e.output for e in evaluations)]
+        outputs = [instead] * len(points)
+        failures = []
+        # Records are let go of as they come: so many of them would keep the garbage collector busy.
+        for batch in self._run(points):
+            for index, evaluation in batch:
+                if evaluation.output is None:
+                    failures.append((index, evaluation))
+                else:
+                    outputs[index] = evaluation.output
+        if failures and substitute is None:
+            failures.sort()
+            raise SampleError(self._failure_text(len(points), failures), failures)
+        return outputs
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -250,7 +259,7 @@ class Campaign:
             first, twins, keys = self._sort_out(points)
             recorded = self._recorded(first, keys)
             unknown = first if not recorded else [index for index in first if index not in recorded]
-            batches = self._evaluate([Task(index, points[index]) for index in unknown], keys)
+            batches = self._evaluate((Task(index, points[index]) for index in unknown), keys)
             for batch in chain([list(recorded.items())], batches):
                 everywhere = batch if not twins else _with_twins(batch, twins)
                 progress.advance(everywhere)
@@ -287,15 +296,17 @@ class Campaign:
         """Return whether a known point is to run again."""
         return status != "done" and attempts < self._allowed[status]
 
-    def _evaluate(self, tasks: list[Task], keys: list[bytes]) -> Iterator[_Batch]:
+    def _evaluate(self, tasks: Iterable[Task], keys: list[bytes]) -> Iterator[_Batch]:
         """Run tasks on the backend; record what ended together before it is yielded."""
-        if not tasks:
-            return
         queue = _Queue(tasks)
+        if queue.is_empty():
+            return
         running = self.backend.imap(self.evaluator, queue)
         try:
             for batch in running:
-                ended = [result for result in batch if not self._tried_again(result, queue)]
+                ended = batch
+                if any(evaluation.output is None for _, evaluation in batch):
+                    ended = [result for result in batch if not self._tried_again(result, queue)]
                 self.store.put_many([(keys[index], evaluation) for index, evaluation in ended])
                 yield ended
         finally:
@@ -330,8 +341,16 @@ class _Queue(Iterator[Task]):
     """Tasks to come; its end is not final, since failed points may come again."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self._fresh = iter(tasks)
+        self._fresh: Iterator[Task] = iter(tasks)
         self._again: deque[Task] = deque()
+
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to do at the beginning; then no worker needs to start."""
+        first = next(self._fresh, None)
+        if first is None:
+            return True
+        self._fresh = chain([first], self._fresh)
+        return False
 
     def put(self, task: Task) -> None:
         """Add a task."""

@@ -131,7 +131,7 @@ def _original(cls: type) -> type:
 
 def _bare(cls: type, *args: Any, **kwargs: Any) -> Any:
     """An instance of a decorated class, not yet initialised, that is no function."""
-    make: Any = super(_Decorated, cls).__new__
+    make: Any = super(_Decorated, cls).__new__  # type: ignore[misc]
     return make(cls) if make is object.__new__ else make(cls, *args, **kwargs)
 
 

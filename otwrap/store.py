@@ -15,10 +15,11 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, KeysView, Sequence
+from collections.abc import Iterator, KeysView, Sequence
+from itertools import count
 from typing import Any
 
-from .database import COLUMNS, INSERT, connect, from_row, to_row
+from .database import COLUMNS, INSERT, INSERT_DONE, connect, from_row, made_by, to_done_row, to_row
 from .errors import StoreError
 from .evaluation import Evaluation
 from .locks import FileLock
@@ -141,21 +142,29 @@ class Store:
             raise StoreError(msg)
         if not records:
             return
-        rows = [(model, key, *to_row(evaluation)) for key, evaluation in records]
+        # Done, with nothing kept: the frequent case, which has a statement of its own.
+        done: list[tuple[bytes, Evaluation]] = []
+        others: list[tuple[bytes, Evaluation]] = []
+        for record in records:
+            plain = record[1].status == "done" and record[1].workdir is None and not record[1].error
+            (done if plain else others).append(record)
         with self._mutex:
             try:
-                first = self._insert(rows)
+                first = self._insert(
+                    (INSERT_DONE, [(model, key, *to_done_row(evaluation)) for key, evaluation in done]),
+                    (INSERT, [(model, key, *to_row(evaluation)) for key, evaluation in others]),
+                )
             except sqlite3.Error as error:
                 msg = (
-                    f"the store {self.path} could not record {len(rows)} evaluation(s): {error}. What was "
+                    f"the store {self.path} could not record {len(records)} evaluation(s): {error}. What was "
                     "recorded before is safe; free some space or mend the permissions, and run again"
                 )
                 raise StoreError(msg) from error
-            for row, (key, evaluation) in enumerate(records, first):
-                if evaluation.output is not None and not self._open:
-                    self._rows[key] = row
-                else:
-                    self._index(key, row, evaluation.status, evaluation.attempts)
+            self._rows.update(zip((key for key, _ in done), count(first), strict=False))
+            for key, _ in done if self._open else ():
+                self._open.pop(key, None)
+            for row, (key, evaluation) in enumerate(others, first + len(done)):
+                self._index(key, row, evaluation.status, evaluation.attempts)
 
     def get(self, key: bytes) -> Evaluation | None:
         """Return the last record of a key.
@@ -338,7 +347,7 @@ class Store:
                     json.dumps(list(inputs)),
                     json.dumps(list(outputs)),
                     json.dumps(fingerprints, sort_keys=True),
-                    _made_by(),
+                    made_by(),
                     time.time(),
                 ),
             )
@@ -359,18 +368,21 @@ class Store:
         """Note where the last record of a key is."""
         self._rows[key] = row
         if status == "done":
-            self._open.pop(key, None)
+            if self._open:
+                self._open.pop(key, None)
         else:
             before = self._open.get(key)
             self._open[key] = (status, attempts + (before[1] if before else 0))
 
-    def _insert(self, rows: Iterable[tuple[Any, ...]]) -> int:
+    def _insert(self, *statements: tuple[str, list[tuple[Any, ...]]]) -> int:
         """Append rows in one transaction and return the number of the first."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
             last = connection.execute("SELECT max(id) FROM evaluations").fetchone()[0] or 0
-            connection.executemany(INSERT, rows)
+            for statement, rows in statements:
+                if rows:
+                    connection.executemany(statement, rows)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -400,15 +412,3 @@ def _difference(path: str, stored: dict[str, Any], wanted: dict[str, Any]) -> st
         "Its numbers may not be those of your model. Give another store, or on_change='rerun' "
         "(--on-change rerun) to keep them as history and run the points again"
     )
-
-
-def _made_by() -> str:
-    """Return program and machine, for the record."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        number = version("otwrap")
-    except PackageNotFoundError:
-        number = "unknown"
-    return f"otwrap {number}, Python {platform.python_version()}, {platform.node()}"

@@ -225,11 +225,10 @@ class Wrapper(ot.OpenTURNSPythonFunction):
             If the input cannot be written.
         """
         point = point_of(x, len(self.inputs))
-        workdir = os.fspath(workdir)
         for path in self.files:
             copy_or_link(path, workdir, link=self.link_files)
-        with self._directory(workdir):
-            self._step("_prepare_input", point, workdir)
+        with self._directory(os.fspath(workdir)):
+            self._step("_prepare_input", point, os.fspath(workdir))
 
     def parse(self, workdir: str | os.PathLike[str]) -> tuple[float, ...]:
         """Read the output of a code that ran in a folder.

@@ -6,6 +6,7 @@ listens for more; when the driver is gone, the codes that run here end and so do
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
@@ -40,11 +41,13 @@ def main(descriptor: int) -> None:
     except Exception as error:  # the worker's last guard: whatever it is, the driver says it
         connection.send_bytes(pickle.dumps(("broken", f"{type(error).__name__}: {error}")))
         sys.exit(1)
-    connection.send_bytes(pickle.dumps(("ready", os.getpid())))
+    with contextlib.suppress(OSError):  # the driver is gone already: the listener will notice
+        connection.send_bytes(pickle.dumps(("ready", os.getpid())))
     chunks: queue.SimpleQueue[list[tuple[Any, ...]] | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, chunks, evaluate), daemon=True).start()
     while (chunk := chunks.get()) is not None:
-        _evaluate(connection, evaluate, chunk)
+        with contextlib.suppress(BrokenPipeError):
+            _evaluate(connection, evaluate, chunk)
 
 
 def _listen(connection: Connection, chunks: queue.SimpleQueue[Any], evaluate: Any) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import CommandError
+from .names import check_names, has_name, replaced
 from .script import script, shell_text
 from .search import explain, has_folder, is_fixed, search, shell_path
 from .settings import (
@@ -29,8 +27,6 @@ from .settings import (
 
 __all__ = ["Command", "Pattern", "script"]
 
-# `${name}` is a variable of a shell.
-_NAME = re.compile(r"\{\{([^{}]+)\}\}|(?<!\$)\{([^{}]+)\}")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -140,7 +136,7 @@ class Command:
         return {name: self.__dict__[name] for name in [*_settings(), "origin"]}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        plain = not any(_NAME.search(text) for text in state["argv"])
+        plain = not any(map(has_name, state["argv"]))
         self.__dict__.update(state, _plain=plain, _found={}, _seen=(None, {}, {}))
 
     def replace(self, **changes: Any) -> Command:
@@ -212,18 +208,7 @@ class Command:
             ...
         ValueError: argv[1] is 'beam {load}'...
         """
-        known = dict.fromkeys([*names, "cpus", "point"])
-        for position, text in enumerate(self.argv):
-            for match in _NAME.finditer(text):
-                name = match[2]
-                if name is not None and name not in known and name.isidentifier():
-                    near = difflib.get_close_matches(name, known, 1)
-                    hint = f"did you mean {{{near[0]}}}? " if near else ""
-                    msg = (
-                        f"argv[{position}] is {text!r}: {{{name}}} stands for nothing; {hint}known are "
-                        f"{', '.join(known)}; write {{{{{name}}}}} for the text {{{name}}}"
-                    )
-                    raise ValueError(msg)
+        check_names(self.argv, [*names, "cpus", "point"])
 
     def format(self, values: Mapping[str, str] | None = None) -> list[str]:
         """Return `argv` with values for names.
@@ -245,14 +230,7 @@ class Command:
         if self._plain:
             return list(self.argv)
         known = {"cpus": str(self.cpus), **(values or {})}
-        quote = shlex.quote if self.shell else str
-
-        def value(match: re.Match[str]) -> str:
-            if match[2] is None:
-                return f"{{{match[1]}}}"
-            return quote(known[match[2]]) if match[2] in known else match[0]
-
-        return [_NAME.sub(value, text) for text in self.argv]
+        return [replaced(text, known, quoted=self.shell) for text in self.argv]
 
     def changes(self) -> dict[str, str]:
         """Return the environment variables that a run sets.
@@ -283,20 +261,16 @@ class Command:
         >>> Command("beam", cpus=4).environment()["OMP_NUM_THREADS"]
         '4'
         """
-        return self._environments()[1]
+        return self.environments()[1]
 
-    def encoded_environment(self) -> dict[bytes, bytes]:
-        """Return the environment variables of a run as bytes, with which a process starts faster.
+    def environments(self) -> tuple[Any, dict[str, str], dict[bytes, bytes]]:
+        """Return what the environment of this process was, and that of a run as texts and as bytes.
 
         Returns
         -------
-        environment : dict of bytes
+        seen, environment, encoded : dict
             Not to be modified.
         """
-        return self._environments()[2]
-
-    def _environments(self) -> tuple[Any, dict[str, str], dict[bytes, bytes]]:
-        """Return a copy of that of this process, and that of a run as texts and as bytes."""
         # Reading `os.environ` anew for each run would cost more than all the rest.
         data = getattr(os.environ, "_data", None)
         if data is None or self._seen[0] != data:
@@ -319,7 +293,7 @@ class Command:
         >>> Command("beam -x beam.xml").executable()
         'beam'
         """
-        unknown = self.shell or self.setup or _NAME.search(self.argv[0])
+        unknown = self.shell or self.setup or has_name(self.argv[0])
         return None if unknown else self.argv[0]
 
     def find_executable(self, workdir: str | os.PathLike[str] | None = None) -> str:

@@ -152,7 +152,7 @@ class Live:
         token = ours.variable(self.token)
         if os.name == "nt":
             return {**self.command.environment(), "OTWRAP_RUN": token}
-        environment: dict[Any, Any] = self.command.encoded_environment().copy()
+        environment: dict[Any, Any] = self.command.environments()[2].copy()
         environment[b"OTWRAP_RUN"] = token.encode()
         # As `cd` in a shell does: some codes believe it.
         if b"PWD" in environment and "PWD" not in self.command.env:
