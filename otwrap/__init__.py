@@ -1,35 +1,42 @@
 """otwrap turns any external simulation code into an OpenTURNS function that runs anywhere.
 
 The names below are the whole public interface; `otwrap.parsers` and `otwrap.backends` are its shelves.
+A room is loaded when a name of it is first used: `import otwrap` itself costs next to nothing.
 """
 
-from . import backends, parsers
-from .campaign import Campaign
-from .cli import main
-from .command import Command
-from .dumps import dump_array, load_array
-from .errors import (
-    BackendError,
-    BackendUnavailable,
-    CommandError,
-    CommandTimeout,
-    EvaluationError,
-    InputError,
-    OtwrapError,
-    OutputError,
-    SampleError,
-    SchedulerError,
-    StoreError,
-)
-from .evaluation import Evaluation
-from .files import safemakedirs
-from .function import FunctionDecorator
-from .logs import Debug, create_logger
-from .parallelizer import Parallelizer
-from .store import Store
-from .template import Jinja, Template
-from .workdir import TempWorkDir
-from .wrapper import Wrapper
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import backends, parsers
+    from .campaign import Campaign
+    from .cli import main
+    from .command import Command
+    from .dumps import dump_array, load_array
+    from .errors import (
+        BackendError,
+        BackendUnavailable,
+        CommandError,
+        CommandTimeout,
+        EvaluationError,
+        InputError,
+        OtwrapError,
+        OutputError,
+        SampleError,
+        SchedulerError,
+        StoreError,
+    )
+    from .evaluation import Evaluation
+    from .files import safemakedirs
+    from .function import FunctionDecorator
+    from .logs import Debug, create_logger
+    from .parallelizer import Parallelizer
+    from .store import Store
+    from .template import Jinja, Template
+    from .workdir import TempWorkDir
+    from .wrapper import Wrapper
 
 __all__ = [
     "BackendError",
@@ -63,11 +70,42 @@ __all__ = [
     "safemakedirs",
 ]
 
+#: Where each name lives; a test holds this table, the imports above and `__all__` together.
+_ROOMS = {
+    "campaign": "Campaign",
+    "cli": "main",
+    "command": "Command",
+    "dumps": "dump_array load_array",
+    "errors": "BackendError BackendUnavailable CommandError CommandTimeout EvaluationError InputError "
+    "OtwrapError OutputError SampleError SchedulerError StoreError",
+    "evaluation": "Evaluation",
+    "files": "safemakedirs",
+    "function": "FunctionDecorator",
+    "logs": "Debug create_logger",
+    "parallelizer": "Parallelizer",
+    "store": "Store",
+    "template": "Jinja Template",
+    "workdir": "TempWorkDir",
+    "wrapper": "Wrapper",
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOM_OF:
+        value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+    elif name in ("backends", "parsers"):
+        return importlib.import_module(f".{name}", __name__)
+    elif name == "__version__":
         from importlib.metadata import version
 
-        return version("otwrap")
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+        value = version("otwrap")
+    else:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -25,13 +25,8 @@ def program(path: Path, text: str = "#!/bin/sh\nexit 0\n", mode: int = 0o755) ->
 
 def test_text_is_split_as_a_shell_would() -> None:
     """One text becomes a list of arguments, with its quotes understood."""
-    found = Command("""beam -x 'my file' --name="a b" \\$x""").argv == (
-        "beam",
-        "-x",
-        "my file",
-        "--name=a b",
-        "$x",
-    )
+    command = Command("""beam -x 'my file' --name="a b" \\$x""")
+    assert command.argv == ("beam", "-x", "my file", "--name=a b", "$x")
 
 
 @pytest.mark.parametrize(
