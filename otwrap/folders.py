@@ -10,11 +10,13 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import OutputError
 from .files import empty_tree, remove_tree, safemakedirs
+from .process import release_folder, watch_folder
 from .workdir import expanded, make_folder
 
 __all__ = ["KEEP", "WorkFolders", "check_fresh", "file_stamps"]
@@ -72,7 +74,7 @@ class WorkFolders:
         self.base = base
         self.prefix = prefix
         self.keep_to = keep_to
-        self._spare: list[str] = []
+        self._begin()
 
     def take(self) -> str:
         """Return the path of an empty folder that nobody else has.
@@ -91,7 +93,9 @@ class WorkFolders:
             folder = self._spare.pop()
             if os.path.isdir(folder):
                 return folder
-        return make_folder(self.base, self.prefix)
+        folder = make_folder(self.base, self.prefix)
+        watch_folder(folder)
+        return folder
 
     def settle(self, folder: str | None, number: int | None, *, good: bool) -> str | None:
         """Keep a folder, or take it back, as the policy says.
@@ -131,7 +135,7 @@ class WorkFolders:
         if empty_tree(folder):
             self._spare.append(folder)
         else:
-            remove_tree(folder)
+            _remove(folder)
 
     def keep(self, folder: str, number: int | None = None) -> str:
         """Give a folder that is kept its final name and place.
@@ -155,17 +159,38 @@ class WorkFolders:
         if number is not None:
             name = f"{self.prefix}{number:06d}-{name[len(self.prefix) :]}"
         final = os.path.join(place, name)
+        release_folder(folder)
         if final != folder:
             shutil.move(folder, final)
         return final
 
     def close(self) -> None:
         """Remove the spare folders."""
-        while self._spare:
-            remove_tree(self._spare.pop())
+        _remove_all(self._spare)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_spare": []}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_spare", "_finalizer")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start without spare folders, and with the duty to remove them at the end."""
+        self._spare: list[str] = []
+        self._finalizer = weakref.finalize(self, _remove_all, self._spare)
+
+
+def _remove_all(folders: list[str]) -> None:
+    """Remove spare folders."""
+    while folders:
+        _remove(folders.pop())
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder that nobody needs any more."""
+    remove_tree(folder)
+    release_folder(folder)
 
 
 def file_stamps(workdir: str, names: Iterable[str]) -> dict[str, tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import IO
@@ -12,13 +13,13 @@ __all__ = ["FileLock"]
 class FileLock:
     """Hold an exclusive lock on a file beside what it protects.
 
-    The system releases it when the process ends, however it ends. The file is opened close-on-exec,
-    so the codes that are run do not inherit it.
+    The system releases it when the process ends, however it ends; only a killed one leaves the file. The
+    file is opened close-on-exec, so the codes that are run do not inherit it.
 
     Parameters
     ----------
     path : str
-        The lock file; made if missing, and left there.
+        The lock file; made if missing, and removed with the lock.
 
     Examples
     --------
@@ -46,7 +47,7 @@ class FileLock:
             `False` if another holder has it.
         """
         file = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as the lock is held
-        if not _lock(file):
+        if not _lock(file) or not _is_at(file, self.path):
             file.close()
             return False
         file.seek(0)
@@ -73,8 +74,19 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back. Nothing happens if it is not held."""
         if self._file is not None:
+            # Removed before it is unlocked: who opens it from now on makes a new one.
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
             self._file.close()
             self._file = None
+
+
+def _is_at(file: IO[str], path: str) -> bool:
+    """Whether an open file is still the one at a path: its former holder may just have removed it."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except OSError:
+        return False
 
 
 def _lock(file: IO[str]) -> bool:

@@ -199,7 +199,7 @@ def exit_code_of(folder: Path) -> int:
 
 
 def test_script_does_the_same(odd_folder: Path) -> None:
-    """A script runs a command with its set-up, environment, input and values, and leaves streams and times."""
+    """A script keeps set-up, environment, input and values, and leaves streams and times."""
     (odd_folder / "in.txt").write_text("from a file\n")
     code = 'cat; echo "$A|$1|$2|$OMP_NUM_THREADS|${HOME-none}|$B"; echo oops >&2; exit 3'
     command = Command(

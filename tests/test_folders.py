@@ -2,6 +2,9 @@
 
 import os
 import pickle
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -56,3 +59,27 @@ def test_a_file_that_was_not_written_is_stale(tmp_path):
         check_fresh(str(tmp_path), before)
     (tmp_path / "out").write_text("22")
     check_fresh(str(tmp_path), before)
+
+
+SCRIPT = """
+import os, signal, sys
+from otwrap.folders import WorkFolders
+folders = WorkFolders(sys.argv[1])
+spare, used = folders.take(), folders.take()
+folders.give_back(spare)
+kept = folders.keep(folders.take(), 1)
+print(kept, flush=True)
+if sys.argv[2] == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("how", ["end", "kill"])
+def test_no_folder_is_left_by_a_process_that_ends(tmp_path, how):
+    """However the process ends, what is left is what was kept."""
+    ended = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path), how], capture_output=True, text=True)
+    kept = os.path.basename(ended.stdout.strip())
+    deadline = time.monotonic() + 5.0
+    while os.listdir(tmp_path) != [kept] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert os.listdir(tmp_path) == [kept]

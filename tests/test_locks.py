@@ -42,3 +42,16 @@ def test_codes_that_are_run_do_not_inherit_the_lock(tmp_path):
     finally:
         code.kill()
         code.wait()
+
+
+def test_nothing_is_left_of_a_lock_that_was_released(tmp_path):
+    """The lock file goes with the lock, and the next one is another's to take."""
+    path = tmp_path / "lock"
+    lock = FileLock(str(path))
+    assert lock.acquire()
+    lock.release()
+    assert not path.exists()
+    other = FileLock(str(path))
+    assert other.acquire()
+    assert not lock.acquire()
+    other.release()

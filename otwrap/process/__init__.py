@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from ..command import Command, script
 from .failures import judge, limit_error
 from .live import Completed, Live
-from .ours import adopt_orphans, end_all, ours, release_folder, watch_folder
+from .registry import adopt_orphans, end_all, ours, release_folder, watch_folder
 from .streams import tail
 
 __all__ = [

@@ -18,7 +18,7 @@ from ..errors import CommandError, InputError
 from ..guardian import end_tree
 from . import streams
 from .memory import shared_once, tree_memory
-from .ours import ours, reap
+from .registry import ours, reap
 
 if sys.platform != "win32":
     import resource

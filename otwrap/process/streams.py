@@ -71,7 +71,7 @@ def shorten(stream: int) -> int:
 
 
 def tail(workdir: str | os.PathLike[str], limit: int = 2000, *, stem: str | None = None) -> str:
-    """Return the last lines of standard error, or of standard output if there are none.
+    """Return the last lines of standard error, and of standard output if those are few or none.
 
     Parameters
     ----------
@@ -85,15 +85,23 @@ def tail(workdir: str | os.PathLike[str], limit: int = 2000, *, stem: str | None
     Returns
     -------
     text : str
-        With the name of the file before it; empty if nothing was printed.
+        With the names of the files before their lines; empty if nothing was printed.
     """
     folder = Path(workdir)
     stems = sorted(_stems(folder), key=_order, reverse=True) if stem is None else [stem]
     for one in stems:
+        text: list[str] = []
+        lines, characters = TAIL_LINES, limit
         for name in (f"stderr{one}.txt", f"stdout{one}.txt"):
-            lines = _last_lines(folder / name, limit)
-            if lines:
-                return "\n".join([f"last lines of {name}:", *(f"  | {line}" for line in lines)])
+            last = _last_lines(folder / name, lines, characters)
+            if last:
+                text += [f"last lines of {name}:", *(f"  | {line}" for line in last)]
+                # Many codes complain on standard output; standard error says only that they stopped.
+                lines, characters = TAIL_LINES // 2 - len(last), characters - len("\n".join(last))
+            if lines <= 0 or characters <= 0:
+                break
+        if text:
+            return "\n".join(text)
     return ""
 
 
@@ -111,7 +119,7 @@ def _order(stem: str) -> tuple[int, str]:
     return (int(stem[1:]) if stem[1:].isdecimal() else 0, stem)
 
 
-def _last_lines(path: Path, limit: int) -> list[str]:
+def _last_lines(path: Path, number: int, limit: int) -> list[str]:
     """Return the last lines of a file that are not empty, as something that can be printed."""
     try:
         with path.open("rb") as file:
@@ -122,9 +130,8 @@ def _last_lines(path: Path, limit: int) -> list[str]:
     except OSError:
         return []
     lines = ["".join(c if c.isprintable() or c == "\t" else "?" for c in line) for line in text.splitlines()]
-    lines = [line.rstrip() for line in lines if line.strip()][-TAIL_LINES:]
-    kept = "\n".join(lines)[-limit:]
-    return [line for line in kept.splitlines() if line]
+    lines = [line.rstrip() for line in lines if line.strip()][-number:]
+    return [line for line in "\n".join(lines)[-limit:].splitlines() if line]
 
 
 def find_pattern(path: str | os.PathLike[str], pattern: str) -> str | None:
