@@ -269,3 +269,9 @@ def test_scripts_are_plain_sh(tmp_path: Path) -> None:
     path.write_text(script(Command("beam {F}", setup="if true; then\n  true\nfi"), {"F": "a'b"}))
     strict = "/bin/dash" if os.access("/bin/dash", os.X_OK) else "/bin/sh"
     subprocess.run([strict, "-n", str(path)], check=True)
+
+
+def test_fingerprint_knows_no_host_path() -> None:
+    """The same program in another place of another machine is the same command."""
+    assert Command("/opt/solver/bin/beam -x").fingerprint() == Command("/usr/local/bin/beam -x").fingerprint()
+    assert Command("/opt/bin/beam -x").fingerprint() != Command("/opt/bin/plate -x").fingerprint()

@@ -284,11 +284,11 @@ def test_forked_child_is_another_process(tmp_path: Path) -> None:
 process.run(Command("true"), ".")
 before = process.ours.prefix, process.ours._guardian
 pid = os.fork()
+if pid: os.waitpid(pid, 0)
 process.run(Command("true"), ".")
 after = process.ours.prefix, process.ours._guardian
 print((after == before) == bool(pid), flush=True)
 if not pid: os._exit(0)
-os.waitpid(pid, 0)
 """
     with in_python(code, tmp_path) as driver:
         answer, _ = driver.communicate(timeout=30)

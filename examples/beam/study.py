@@ -11,7 +11,7 @@ threshold, and Sobol' indices. Each answer stands beside a value that is known b
 # The code and its model
 # ----------------------
 # The wrapper says how one point is run; ``Parallelizer`` makes an OpenTURNS function of it that runs samples
-# on all CPUs. With ``--store FILE`` every evaluation is kept, and none is run again the next time.
+# on all CPUs. The store keeps every evaluation, and none is run again the next time.
 import argparse
 import sys
 
@@ -29,7 +29,7 @@ parser.add_argument(
     "--size", type=int, help="runs for the central dispersion; default 2000, or 500 without a C compiler"
 )
 parser.add_argument("--backend", default="multiprocessing", help="where the evaluations run")
-parser.add_argument("--store", help="SQLite file that keeps the evaluations; default is memory")
+parser.add_argument("--store", default="beam_study.sqlite", help="SQLite file that keeps the evaluations")
 parser.add_argument("--picture", default="beam_study.png", help="file that the picture is written to")
 options = parser.parse_args()
 
@@ -131,6 +131,8 @@ for quantity, ours, error, reference in rows:
     print(f"{quantity:28} {ours:10.5g} {error:10.2g} {reference:10.5g} {z:6.2f}")
     if not abs(z) <= 3:
         far.append(quantity)
-print(f"{len(f.campaign.evaluations)} evaluations of the beam's code; picture in {options.picture}")
+print(
+    f"{len(f.campaign.evaluations)} evaluations of the beam's code, recorded in {options.store}; picture in {options.picture}"
+)
 if far:
     sys.exit(f"More than three standard errors from the reference: {', '.join(far)}")

@@ -28,6 +28,7 @@ from .settings import (
 __all__ = ["Command", "Pattern", "script"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_OF_A_RUN = ("OTWRAP_RUN", "PWD")
 
 
 @dataclass(frozen=True, init=False)
@@ -96,7 +97,7 @@ class Command:
     origin: str = field(repr=False, compare=False)
     _plain: bool = field(repr=False, compare=False)
     _found: dict[tuple[str, str], str] = field(repr=False, compare=False)
-    _seen: tuple[Any, dict[str, str], dict[bytes, bytes]] = field(repr=False, compare=False)
+    _seen: tuple[Any, dict[str, str], tuple[bytes, ...]] = field(repr=False, compare=False)
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class Command:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         plain = not any(map(has_name, state["argv"]))
-        self.__dict__.update(state, _plain=plain, _found={}, _seen=(None, {}, {}))
+        self.__dict__.update(state, _plain=plain, _found={}, _seen=(None, {}, ()))
 
     def replace(self, **changes: Any) -> Command:
         """Return the command with other settings.
@@ -169,7 +170,8 @@ class Command:
         Returns
         -------
         fingerprint : dict
-            Can be written as JSON; the same on every machine.
+            Can be written as JSON; the same on every machine: of the program's full path only its
+            name counts.
 
         Examples
         --------
@@ -177,7 +179,7 @@ class Command:
         True
         """
         return {
-            "argv": list(self.argv),
+            "argv": [self._name(), *self.argv[1:]],
             "setup": list(self.setup),
             "env": dict(sorted(self.env.items())),
             "env_remove": sorted(self.env_remove),
@@ -187,6 +189,11 @@ class Command:
             "success": [[pattern] if isinstance(pattern, str) else list(pattern) for pattern in self.success],
             "failure": [[pattern] if isinstance(pattern, str) else list(pattern) for pattern in self.failure],
         }
+
+    def _name(self) -> str:
+        """Return the program without the folder that it has on this machine."""
+        fixed = is_fixed(self.argv[0]) and not self.shell
+        return os.path.basename(self.argv[0]) if fixed else self.argv[0]
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise if ``{name}`` stands for nothing.
@@ -263,21 +270,23 @@ class Command:
         """
         return self.environments()[1]
 
-    def environments(self) -> tuple[Any, dict[str, str], dict[bytes, bytes]]:
-        """Return what the environment of this process was, and that of a run as texts and as bytes.
+    def environments(self) -> tuple[Any, dict[str, str], tuple[bytes, ...]]:
+        """Return what the environment of this process was, and that of a run, also as the system has it.
 
         Returns
         -------
-        seen, environment, encoded : dict
+        seen, environment : dict
             Not to be modified.
+        entries : tuple of bytes
+            ``b"name=value"``, without ``OTWRAP_RUN`` and ``PWD``, which each run has for itself.
         """
         # Reading `os.environ` anew for each run would cost more than all the rest.
         data = getattr(os.environ, "_data", None)
         if data is None or self._seen[0] != data:
             kept = {name: value for name, value in os.environ.items() if name not in self.env_remove}
             environment = {**kept, **self.changes()}
-            encoded = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
-            self.__dict__["_seen"] = (data and dict(data), environment, encoded)
+            texts = [f"{name}={value}" for name, value in environment.items() if name not in _OF_A_RUN]
+            self.__dict__["_seen"] = (data and dict(data), environment, tuple(map(os.fsencode, texts)))
         return self._seen
 
     def executable(self) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from ..command import Command
 from ..errors import CommandError, InputError
 from ..guardian import end_tree
-from . import streams
+from . import spawn, streams
 from .memory import shared_once, tree_memory
 from .registry import ours, reap
 
@@ -95,7 +95,7 @@ class Live:
         self._own_peak = 0
         self._streams: tuple[int, ...] = ()
         self._printed = 0
-        self._over = False
+        self._reaped = self._over = False
         self._pidfd = -1
         self._poller: select.poll | None = None
         #: Of the monotonic clock.
@@ -124,10 +124,9 @@ class Live:
             msg = f"the streams cannot be written in the work directory {self.workdir}: {error.strerror}"
             raise CommandError(msg, cause="exception") from error
         stdin = self._open_stdin()
-        environment = self._environment()
         self.began = time.monotonic()
         try:
-            self._spawn(argv, path, environment, stdin)
+            self._spawn(argv, path, (stdin, *self._streams))
         finally:
             if stdin >= 0:
                 os.close(stdin)
@@ -147,17 +146,16 @@ class Live:
         self._poller = select.poll()
         self._poller.register(self._pidfd, select.POLLIN)
 
-    def _environment(self) -> dict[Any, Any]:
-        """Return the environment variables of the run."""
-        token = ours.variable(self.token)
-        if os.name == "nt":
-            return {**self.command.environment(), "OTWRAP_RUN": token}
-        environment: dict[Any, Any] = self.command.environments()[2].copy()
-        environment[b"OTWRAP_RUN"] = token.encode()
-        # As `cd` in a shell does: some codes believe it.
-        if b"PWD" in environment and "PWD" not in self.command.env:
-            environment[b"PWD"] = os.fsencode(self.workdir)
-        return environment
+    def _own_environment(self) -> dict[str, str]:
+        """Return the environment variables that differ from run to run."""
+        own = {"OTWRAP_RUN": ours.variable(self.token)}
+        command = self.command
+        if "PWD" in command.env:
+            own["PWD"] = command.env["PWD"]
+        elif "PWD" not in command.env_remove:
+            # As `cd` in a shell does: some codes believe it.
+            own["PWD"] = self.workdir
+        return own
 
     def _open_stdin(self) -> int:
         """Open the standard input; `DEVNULL` if there is none."""
@@ -172,27 +170,26 @@ class Live:
             )
             raise InputError(msg) from error
 
-    def _spawn(self, argv: list[str], path: str, environment: dict[Any, Any], stdin: int) -> None:
+    def _spawn(self, argv: list[str], path: str, files: tuple[int, int, int]) -> None:
         """Start the process."""
+        own = self._own_environment()
+        _, environment, entries = self.command.environments()
+        # Where this process has none of the usual streams, theirs may get their numbers.
+        fast = spawn.fast_spawn() if min(files[1:]) > 2 and files[0] not in (0, 1, 2) else None
         for attempt in range(_RETRIES):
             try:
-                self._process = subprocess.Popen(
-                    argv,
-                    executable=path,
-                    cwd=self.workdir,
-                    env=environment,
-                    stdin=stdin,
-                    stdout=self._streams[0],
-                    stderr=self._streams[1],
-                    start_new_session=os.name != "nt",
-                )
+                if fast is None:
+                    self._process = spawn.by_popen(argv, path, self.workdir, {**environment, **own}, files)
+                    self.pid = self._process.pid
+                else:
+                    texts = [os.fsencode(f"{name}={value}") for name, value in own.items()]
+                    self.pid = fast(argv, path, self.workdir, [*texts, *entries], files)
             except OSError as error:
                 # A program that was just copied is still open in the fork of another thread.
                 if error.errno != errno.ETXTBSY or attempt == _RETRIES - 1:
                     self._not_started(argv[0], path, error)
                 time.sleep(0.01)
             else:
-                self.pid = self._process.pid
                 return
 
     def _not_started(self, program: str, path: str, error: OSError) -> NoReturn:
@@ -263,21 +260,26 @@ class Live:
 
     def _reap(self, flags: int = 0) -> bool:
         """Take note of the end of the process; say whether it has ended."""
-        process = self._process
-        if process is None or process.returncode is not None:
+        if self._reaped or not self.pid:
             return True
         if os.name == "nt":
-            self.exit_code = process.poll()
+            self.exit_code = None if self._process is None else self._process.poll()
             return self.exit_code is not None
         try:
             pid, status, usage = os.wait4(self.pid, flags)
         except ChildProcessError:
-            process.returncode = 0
+            self._note_end(None)
             return True
         if pid:
-            process.returncode = self.exit_code = os.waitstatus_to_exitcode(status)
+            self._note_end(os.waitstatus_to_exitcode(status))
             self._usage = usage
         return bool(pid)
+
+    def _note_end(self, exit_code: int | None) -> None:
+        """Remember how the process ended, so that nobody waits for it again."""
+        self._reaped, self.exit_code = True, exit_code
+        if self._process is not None:
+            self._process.returncode = 0 if exit_code is None else exit_code
 
     def signal(self, number: int) -> bool:
         """Send the group of the run a signal.
@@ -332,9 +334,9 @@ class Live:
 
     def end(self) -> None:
         """End the whole process tree, now."""
-        if self._process is None or self._over:
+        if not self.pid or self._over:
             return
-        if os.name == "nt":
+        if self._process is not None and os.name == "nt":
             self._process.kill()
             self.exit_code = self._process.wait()
             self._over = True
@@ -342,7 +344,7 @@ class Live:
         orphans = end_tree(self.token.encode(), self.pid)
         if not self._reap(os.WNOHANG):
             # Not even KILL has ended it; nobody will wait for it any more.
-            self._process.returncode = -signal.SIGKILL
+            self._note_end(None)
         reap({*orphans, -self.pid} - {self.pid})
         self._over = True
 
