@@ -30,8 +30,8 @@ PACKAGE = ROOT / "otwrap"
 LAYERS = """
 0   errors logs files cpus locks formats steps payload
 1   dumps evaluation workdir template parsers guardian fingerprints command designs models
-1b  process folders progress database database
-1c  declaration
+1b  process progress database
+1c  declaration folders
 1d  outcome
 2   wrapper store schedulers tables
 3   function backends evaluator

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import CommandError
 from .names import check_names, has_name, replaced
@@ -29,6 +29,17 @@ __all__ = ["Command", "Pattern", "script"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _OF_A_RUN = ("OTWRAP_RUN", "PWD")
+
+
+class _Seen(NamedTuple):
+    """The environment of this process when it was read, and what follows from it."""
+
+    data: Any
+    environment: dict[str, str]
+    # `b"name=value"`, without what each run has for itself.
+    entries: tuple[bytes, ...]
+    # Full paths of programs.
+    found: dict[str, str]
 
 
 @dataclass(frozen=True, init=False)
@@ -96,8 +107,7 @@ class Command:
     failure: tuple[Pattern, ...]
     origin: str = field(repr=False, compare=False)
     _plain: bool = field(repr=False, compare=False)
-    _found: dict[tuple[str, str], str] = field(repr=False, compare=False)
-    _seen: tuple[Any, dict[str, str], tuple[bytes, ...]] = field(repr=False, compare=False)
+    _seen: _Seen = field(repr=False, compare=False)
 
     def __init__(
         self,
@@ -138,7 +148,7 @@ class Command:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         plain = not any(map(has_name, state["argv"]))
-        self.__dict__.update(state, _plain=plain, _found={}, _seen=(None, {}, ()))
+        self.__dict__.update(state, _plain=plain, _seen=_Seen(None, {}, (), {}))
 
     def replace(self, **changes: Any) -> Command:
         """Return the command with other settings.
@@ -193,7 +203,7 @@ class Command:
     def _name(self) -> str:
         """Return the program without the folder that it has on this machine."""
         fixed = is_fixed(self.argv[0]) and not self.shell
-        return os.path.basename(self.argv[0]) if fixed else self.argv[0]
+        return Path(self.argv[0]).name if fixed else self.argv[0]
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise if ``{name}`` stands for nothing.
@@ -268,25 +278,18 @@ class Command:
         >>> Command("beam", cpus=4).environment()["OMP_NUM_THREADS"]
         '4'
         """
-        return self.environments()[1]
+        return self._environments().environment
 
-    def environments(self) -> tuple[Any, dict[str, str], tuple[bytes, ...]]:
-        """Return what the environment of this process was, and that of a run, also as the system has it.
-
-        Returns
-        -------
-        seen, environment : dict
-            Not to be modified.
-        entries : tuple of bytes
-            ``b"name=value"``, without ``OTWRAP_RUN`` and ``PWD``, which each run has for itself.
-        """
+    def _environments(self) -> _Seen:
+        """Return the environment of a run, made again if that of this process has changed."""
         # Reading `os.environ` anew for each run would cost more than all the rest.
         data = getattr(os.environ, "_data", None)
-        if data is None or self._seen[0] != data:
+        if data is None or self._seen.data != data:
             kept = {name: value for name, value in os.environ.items() if name not in self.env_remove}
             environment = {**kept, **self.changes()}
             texts = [f"{name}={value}" for name, value in environment.items() if name not in _OF_A_RUN]
-            self.__dict__["_seen"] = (data and dict(data), environment, tuple(map(os.fsencode, texts)))
+            entries = tuple(map(os.fsencode, texts))
+            self.__dict__["_seen"] = _Seen(data and dict(data), environment, entries, {})
         return self._seen
 
     def executable(self) -> str | None:
@@ -337,12 +340,12 @@ class Command:
 
     def _search(self, program: str, workdir: str | None) -> str | None:
         """Return the full path of a program, from memory if it is the same for all work directories."""
-        path = self._path()
-        found = self._found.get((program, path))
+        remembered = self._environments().found
+        found = remembered.get(program)
         if found is None:
-            found = search(program, path, self._folders(workdir))
+            found = search(program, self._path(), self._folders(workdir))
             if found and is_fixed(program) and not (workdir and found.startswith(workdir)):
-                self._found[program, path] = found
+                remembered[program] = found
         return found
 
     def _path(self) -> str:
@@ -370,11 +373,13 @@ class Command:
         CommandError
             Always; its cause is ``command not found``.
         """
-        self._found.clear()
+        self._seen.found.clear()
         message = explain(program, self._path(), self._folders(workdir), error)
         raise CommandError(message, cause="command not found")
 
-    def launch(self, workdir: str, values: Mapping[str, str] | None = None) -> tuple[list[str], str]:
+    def launch(
+        self, workdir: str, values: Mapping[str, str] | None = None
+    ) -> tuple[list[str], str, tuple[bytes, ...]]:
         """Return what a run starts.
 
         Parameters
@@ -387,9 +392,11 @@ class Command:
         Returns
         -------
         argv : list of str
-            With a shell around it if there are set-up lines.
+            With a shell around it if there are set-up commands.
         path : str
             Full path of the program.
+        entries : tuple of bytes
+            The environment as ``b"name=value"``, without ``OTWRAP_RUN`` and ``PWD``.
 
         Raises
         ------
@@ -402,9 +409,9 @@ class Command:
             if has_folder(argv[0]):
                 argv[0] = path or argv[0]
             if not self.setup:
-                return argv, path or self.cannot_start(argv[0], workdir)
+                return argv, path or self.cannot_start(argv[0], workdir), self._seen.entries
         shell = shell_path()
-        return [shell, "-c", shell_text(self, argv)], shell
+        return [shell, "-c", shell_text(self, argv)], shell, self._environments().entries
 
 
 def _settings() -> list[str]:

@@ -6,12 +6,11 @@ import errno
 import math
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from ..command import Command
 from ..errors import CommandError, InputError
@@ -31,6 +30,8 @@ FIRST_TICK, LAST_TICK, MEMORY_TICK = 0.02, 0.25, 0.05
 #: Bytes in the unit of ``ru_maxrss``.
 _UNIT = 1 if sys.platform == "darwin" else 1024
 _RETRIES = 100
+#: The peak memory of this process when it was last asked for; it never becomes less.
+_our_peak = 0
 
 
 class Completed(NamedTuple):
@@ -92,7 +93,6 @@ class Live:
         self.resident = self.peak = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._usage: resource.struct_rusage | None = None
-        self._own_peak = 0
         self._streams: tuple[int, ...] = ()
         self._printed = 0
         self._reaped = self._over = False
@@ -117,7 +117,7 @@ class Live:
         if self.command.memory is not None and sys.platform != "linux":
             msg = f"memory={self.command.memory}: a limit of memory needs Linux; leave it out here"
             raise CommandError(msg, cause="exception")
-        argv, path = self.command.launch(self.workdir, self.values)
+        argv, path, entries = self.command.launch(self.workdir, self.values)
         try:
             self._streams = streams.open_streams(self.workdir, self.stem)
         except OSError as error:
@@ -126,7 +126,7 @@ class Live:
         stdin = self._open_stdin()
         self.began = time.monotonic()
         try:
-            self._spawn(argv, path, (stdin, *self._streams))
+            self._spawn(argv, path, entries, (stdin, *self._streams))
         finally:
             if stdin >= 0:
                 os.close(stdin)
@@ -136,9 +136,7 @@ class Live:
             self._prepare_to_wait()
 
     def _prepare_to_wait(self) -> None:
-        """Get what tells of the end of the process, and what its memory is compared with."""
-        # A child's peak counts the pages of the parent that it was started from.
-        self._own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        """Get what tells of the end of the process."""
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):
@@ -170,16 +168,18 @@ class Live:
             )
             raise InputError(msg) from error
 
-    def _spawn(self, argv: list[str], path: str, files: tuple[int, int, int]) -> None:
+    def _spawn(
+        self, argv: list[str], path: str, entries: tuple[bytes, ...], files: tuple[int, int, int]
+    ) -> None:
         """Start the process."""
         own = self._own_environment()
-        _, environment, entries = self.command.environments()
         # Where this process has none of the usual streams, theirs may get their numbers.
         fast = spawn.fast_spawn() if min(files[1:]) > 2 and files[0] not in (0, 1, 2) else None
         for attempt in range(_RETRIES):
             try:
                 if fast is None:
-                    self._process = spawn.by_popen(argv, path, self.workdir, {**environment, **own}, files)
+                    environment = {**self.command.environment(), **own}
+                    self._process = spawn.by_popen(argv, path, self.workdir, environment, files)
                     self.pid = self._process.pid
                 else:
                     texts = [os.fsencode(f"{name}={value}") for name, value in own.items()]
@@ -241,7 +241,7 @@ class Live:
         grown, self._printed = -self._printed, 0
         for stream in self._streams:
             grown += streams.shorten(stream)
-            self._printed += os.fstat(stream).st_size
+            self._printed += os.lseek(stream, 0, os.SEEK_END)
         if sys.platform == "linux":
             self.resident, peak = tree_memory(self.pid)
             self.peak = max(self.peak, peak)
@@ -312,9 +312,6 @@ class Live:
         CommandError
             If the system does not say how it ended.
         """
-        if self._poller is not None:
-            # As long as nobody has taken note of the end, the number cannot be another group's.
-            self.signal(signal.SIGTERM)
         self._reap()
         wall_time = time.monotonic() - self.began
         if os.name != "nt" and (self.signal(0) or ours.left_over(self.token.encode())):
@@ -328,8 +325,8 @@ class Live:
         usage = self._usage
         if usage is None:
             return Completed(self.exit_code, wall_time, None, None)
-        peak = usage.ru_maxrss if usage.ru_maxrss > self._own_peak else 0
-        memory = max(peak * _UNIT, self.peak) or None
+        peak = usage.ru_maxrss * _UNIT if _is_its_own(usage.ru_maxrss) else 0
+        memory = max(peak, self.peak) or None
         return Completed(self.exit_code, wall_time, usage.ru_utime + usage.ru_stime, memory)
 
     def end(self) -> None:
@@ -354,3 +351,11 @@ class Live:
         for number in (*self._streams, self._pidfd):
             if number >= 0:
                 os.close(number)
+
+
+def _is_its_own(peak: int) -> bool:
+    """Whether the peak memory of a child is its own; it counts the pages of the parent that started it."""
+    global _our_peak
+    if peak > _our_peak:
+        _our_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak > _our_peak

@@ -19,7 +19,7 @@ __all__ = ["by_popen", "fast_spawn"]
 
 _SETSIGDEF, _SETSID = 0x04, 0x80
 # Larger than the C library's structures on any machine.
-_ROOM = 1024
+_Room = ctypes.c_char * 1024
 
 #: Arguments, path of the program, work directory, environment, descriptors of the three streams.
 Spawn = Callable[[Sequence[str], str, str, Sequence[bytes], tuple[int, int, int]], int]
@@ -114,10 +114,9 @@ def _declare(libc: ctypes.CDLL) -> Spawn:
         if any(b"\0" in argument for argument in arguments):
             msg = f"no program can be given a NUL character: {list(argv)!r}"
             raise ValueError(msg)
-        actions, pid = ctypes.create_string_buffer(_ROOM), number()
+        actions, pid = _Room(), number()
         failed = init(actions)
         try:
-            # The program may be in a place that is relative to nothing but the work directory.
             failed = failed or chdir(actions, os.fsencode(workdir))
             if files[0] == subprocess.DEVNULL:
                 failed = failed or open_file(actions, 0, devnull, os.O_RDONLY, 0)
@@ -144,7 +143,7 @@ def _declare(libc: ctypes.CDLL) -> Spawn:
 
 def _attributes(libc: ctypes.CDLL) -> ctypes.Array[ctypes.c_char]:
     """Return what is the same for all: a new session, and the signals that Python ignores as usual."""
-    signals, attributes = ctypes.create_string_buffer(_ROOM), ctypes.create_string_buffer(_ROOM)
+    signals, attributes = _Room(), _Room()
     libc["sigemptyset"](signals)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         libc["sigaddset"](signals, int(number))

@@ -61,7 +61,8 @@ def shorten(stream: int) -> int:
     size : int
         What it was before, in bytes.
     """
-    size = os.fstat(stream).st_size
+    # Much faster than `fstat`; where it stands does not matter, all is written at the end.
+    size = os.lseek(stream, 0, os.SEEK_END)
     if size > STREAM_LIMIT:
         end = os.pread(stream, STREAM_LIMIT // 2, size - STREAM_LIMIT // 2)
         os.ftruncate(stream, min(HEAD, STREAM_LIMIT // 4))
