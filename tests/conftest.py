@@ -19,6 +19,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: run it with `pytest -m slow`"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have the work directories that tests keep go where pytest cleans up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+        patch.setattr("tempfile.tempdir", None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def same_place() -> Iterator[None]:
     """Check that no test leaves the process in another folder."""

@@ -12,6 +12,7 @@ from ..errors import BackendUnavailable
 from ..evaluation import Evaluation, Task
 from ..payload import load_payload
 from ._chunks import Chunks
+from ._lost import lost_evaluation
 
 __all__ = ["Joblib"]
 
@@ -136,7 +137,7 @@ class _Run:
                 self.losses[task.id] = self.losses.get(task.id, 0) + 1
                 if self.losses[task.id] > 1:
                     self.suspects.remove(task)
-                    yield [(task.id, _lost(task, error))]
+                    yield [(task.id, lost_evaluation(task, str(error)))]
             return
         del self.flying[future]
         self.chunks.measured(seconds, len(results))
@@ -169,12 +170,3 @@ def _evaluate(tasks: list[tuple[Any, ...]]) -> _Answer:
     clock = time.perf_counter()
     results = [(fields[0], tuple(_evaluator(Task(*fields)))) for fields in tasks]
     return time.perf_counter() - clock, results
-
-
-def _lost(task: Task, error: BaseException) -> Evaluation:
-    """Return the record of a point whose process died twice."""
-    text = (
-        f"the worker process died twice while it evaluated {task.input!r} ({error}); the model's own Python "
-        "code, or a library that it calls, ends the process: run this point with backend='serial' to see"
-    )
-    return Evaluation(task.input, None, "killed", "worker lost", text, attempts=task.attempt)

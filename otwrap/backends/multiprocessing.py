@@ -21,6 +21,7 @@ from ..cpus import evaluations_at_a_time
 from ..errors import BackendError, BackendUnavailable
 from ..evaluation import Evaluation, Task
 from ._chunks import Chunks
+from ._lost import lost_evaluation
 
 __all__ = ["Multiprocessing"]
 
@@ -234,7 +235,7 @@ class _Run:
         first = lost[0]
         self.losses[first.id] = self.losses.get(first.id, 0) + 1
         if len(lost) == 1 and self.losses[first.id] > 1:
-            yield [(first.id, _lost(first, worker.process.returncode))]
+            yield [(first.id, lost_evaluation(first, _ending(worker.process.returncode)))]
             return
         self.suspects.extend(lost)
 
@@ -244,11 +245,6 @@ class _Run:
             self.workers.remove(worker)
 
 
-def _lost(task: Task, code: int | None) -> Evaluation:
-    """Return the record of a point whose worker died twice."""
-    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    text = (
-        f"the worker process died twice ({how}) while it evaluated {task.input!r}; the model's own Python "
-        "code, or a library that it calls, ends the process: run this point with backend='serial' to see"
-    )
-    return Evaluation(task.input, None, "killed", "worker lost", text, attempts=task.attempt)
+def _ending(code: int | None) -> str:
+    """Return how a process ended, in words."""
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
