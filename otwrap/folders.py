@@ -97,7 +97,7 @@ class WorkFolders:
         watch_folder(folder)
         return folder
 
-    def settle(self, folder: str | None, number: int | None, *, good: bool) -> str | None:
+    def settle(self, folder: str | None, number: int | None, status: str) -> str | None:
         """Keep a folder, or take it back, as the policy says.
 
         Parameters
@@ -106,8 +106,8 @@ class WorkFolders:
             What `take` returned, if it came to that.
         number : int or None
             Of the point, for the name of a kept folder.
-        good : bool
-            Whether the evaluation is done.
+        status : str
+            Of the evaluation. Nothing is kept of a cancelled one: it has not failed, and runs again.
 
         Returns
         -------
@@ -116,9 +116,10 @@ class WorkFolders:
         """
         if folder is None:
             return None
-        if self.policy == "all" or (self.policy == "failed" and not good):
+        failed = status not in ("done", "cancelled")
+        if status != "cancelled" and (self.policy == "all" or (self.policy == "failed" and failed)):
             return self.keep(folder, number)
-        if good and self.keep_files:
+        if status == "done" and self.keep_files:
             _prune(folder, self.keep_files)
             return self.keep(folder, number)
         self.give_back(folder)

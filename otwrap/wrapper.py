@@ -322,11 +322,11 @@ class Wrapper(ot.OpenTURNSPythonFunction):
                 output = self._evaluate_in(workdir, point, number, record)
         except Exception as error:  # the promise: a failure is a value
             record.setdefault("wall_time", time.perf_counter() - clock)
-            record["workdir"] = self.folders.settle(workdir, number, good=False)
+            record["workdir"] = self.folders.settle(workdir, number, getattr(error, "status", "failed"))
             text = explained(error, workdir, record["workdir"])
             return failure_of(x, error, text, record), error
         record.setdefault("wall_time", time.perf_counter() - clock)
-        record["workdir"] = self.folders.settle(workdir, number, good=True)
+        record["workdir"] = self.folders.settle(workdir, number, "done")
         return Evaluation(point, output, **record), None
 
     def _evaluate_in(

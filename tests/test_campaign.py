@@ -205,3 +205,48 @@ def test_the_store_may_be_shared_by_an_open_object(tmp_path):
             campaign.outputs([[1.0]])
         assert len(store) == 1
     assert pathlib.Path(tmp_path / "s").exists()
+
+
+SLEEPERS = """
+import sys
+import otwrap as otw
+wrapper = otw.Wrapper(
+    ["a"], ["y"], command=["sh", "-c", f"echo $$ >> {sys.argv[1]}/pids; setsid sleep 321 & sleep 321"],
+    parsers=[otw.parsers.Stdout("y")], base_temp_work_dir=f"{sys.argv[1]}/work")
+otw.Campaign(wrapper, sys.argv[2], 2).map([[1.0], [2.0]])
+"""
+
+
+@pytest.mark.parametrize("backend", ["serial", "threads", "multiprocessing", "joblib"])
+def test_a_killed_driver_leaves_no_code_and_no_folder(tmp_path, backend):
+    """After kill -9 of the driver nothing of ours runs on after 5 s, children in another session included."""
+    driver = subprocess.Popen([sys.executable, "-c", SLEEPERS, str(tmp_path), backend])
+    pids = tmp_path / "pids"
+    wanted = 1 if backend == "serial" else 2
+    deadline = time.monotonic() + 60
+    while (not pids.exists() or len(pids.read_text().split()) < wanted) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    driver.kill()
+    driver.wait()
+    deadline = time.monotonic() + 5.0
+    while _running_in(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _running_in(tmp_path) == []
+    while os.listdir(tmp_path / "work") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert os.listdir(tmp_path / "work") == []
+
+
+def _running_in(folder):
+    """Return the processes that live in a folder, or name it."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            place = os.readlink(entry / "cwd")
+            words = (entry / "cmdline").read_bytes().decode()
+        except OSError:
+            continue
+        if place.startswith(str(folder)) or str(folder) in words:
+            found.append((entry.name, place, words))
+    return found

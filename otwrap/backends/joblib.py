@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -161,12 +164,22 @@ def _load(payload: bytes) -> None:
     global _evaluator
     adopt_orphans()
     _evaluator = load_payload(payload)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+
+
+def _follow(driver: int) -> None:
+    """End what runs here, and this process, when the driver is gone: loky notices only between tasks."""
+    from ..process import end_all
+
+    while os.getppid() == driver:
+        time.sleep(0.5)
+    end_all()
+    _evaluator.close()
+    os._exit(0)
 
 
 def _evaluate(tasks: list[tuple[Any, ...]]) -> _Answer:
     """Evaluate a chunk."""
-    import time
-
     clock = time.perf_counter()
     results = [(fields[0], tuple(_evaluator(Task(*fields)))) for fields in tasks]
     return time.perf_counter() - clock, results
