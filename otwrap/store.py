@@ -15,6 +15,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator, KeysView, Sequence
 from itertools import count
 from typing import Any
@@ -69,6 +70,8 @@ class Store:
         except BaseException:
             self._lock.release()
             raise
+        # A script that does not close its store leaves no lock behind either.
+        self._finalizer = weakref.finalize(self, _close, self._connection, self._lock)
 
     @property
     def in_memory(self) -> bool:
@@ -296,8 +299,7 @@ class Store:
     def close(self) -> None:
         """Close the file and give its lock back. May be called twice."""
         with self._mutex:
-            self._connection.close()
-            self._lock.release()
+            self._finalizer()
 
     def _prepare_file(self) -> None:
         """Make the folder and take the writer's lock."""
@@ -389,6 +391,12 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
         return int(last) + 1
+
+
+def _close(connection: sqlite3.Connection, lock: FileLock) -> None:
+    """Close the file, then give the lock back."""
+    connection.close()
+    lock.release()
 
 
 def _difference(path: str, stored: dict[str, Any], wanted: dict[str, Any]) -> str:

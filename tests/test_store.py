@@ -176,3 +176,10 @@ def test_a_store_that_is_not_there_cannot_be_read(tmp_path):
     with pytest.raises(StoreError, match="there is no store"):
         Store(tmp_path / "missing", readonly=True)
     assert not (tmp_path / "missing").exists()
+
+
+def test_a_script_that_forgets_to_close_leaves_the_store_alone(tmp_path):
+    """At the end of the process the file is closed and its lock is gone."""
+    script = "import sys; from otwrap.store import Store; store = Store(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "s")], check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
