@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-__all__ = ["files_fingerprint", "fingerprint"]
+__all__ = ["difference", "files_fingerprint", "fingerprint"]
 
 
 def fingerprint(content: object) -> str:
@@ -61,3 +61,37 @@ def _files_below(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path]
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+
+
+def difference(stored: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    """Say what differs between two models, and what can be done.
+
+    Parameters
+    ----------
+    stored, wanted : mapping of str
+        Descriptions and fingerprints of the model that a store was made by, and of the one given.
+
+    Returns
+    -------
+    text : str
+        A predicate: the store is to stand before it.
+    """
+    meaning = {
+        "inputs": "the input description",
+        "outputs": "the output description",
+        "input": "the templates or input files",
+        "run": "the command or the declared version of the code",
+        "parsers": "the parsers",
+    }
+    changed = [name for name in wanted if stored.get(name) != wanted[name]]
+    details = [
+        f"{meaning.get(name, name)} (was {stored.get(name)}, is {wanted[name]})"
+        if name in ("inputs", "outputs")
+        else meaning.get(name, name)
+        for name in changed
+    ]
+    return (
+        f"holds the evaluations of another model: what changed is {', '.join(details)}. "
+        "Its numbers may not be those of your model. Give another store, or on_change='rerun' "
+        "(--on-change rerun) to keep them as history and run the points again"
+    )

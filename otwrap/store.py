@@ -23,6 +23,7 @@ from typing import Any
 from .database import COLUMNS, INSERT, INSERT_DONE, connect, from_row, made_by, to_done_row, to_row
 from .errors import StoreError
 from .evaluation import Evaluation
+from .fingerprints import difference
 from .locks import FileLock
 
 __all__ = ["Store"]
@@ -110,7 +111,8 @@ class Store:
         models = self._models()
         same = [number for number, model in models if model == wanted]
         if not same and models and on_change == "refuse":
-            raise StoreError(_difference(self.path, models[-1][1], wanted))
+            msg = f"the store {self.path} {difference(models[-1][1], wanted)}"
+            raise StoreError(msg)
         self._model = same[-1] if same else self._add_model(inputs, outputs, fingerprints)
         self._load_keys()
 
@@ -397,26 +399,3 @@ def _close(connection: sqlite3.Connection, lock: FileLock) -> None:
     """Close the file, then give the lock back."""
     connection.close()
     lock.release()
-
-
-def _difference(path: str, stored: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """Say what differs between the model of the store and the one given."""
-    meaning = {
-        "inputs": "the input description",
-        "outputs": "the output description",
-        "input": "the templates or input files",
-        "run": "the command or the declared version of the code",
-        "parsers": "the parsers",
-    }
-    changed = [name for name in wanted if stored.get(name) != wanted[name]]
-    details = [
-        f"{meaning.get(name, name)} (was {stored.get(name)}, is {wanted[name]})"
-        if name in ("inputs", "outputs")
-        else meaning.get(name, name)
-        for name in changed
-    ]
-    return (
-        f"the store {path} holds the evaluations of another model: what changed is {', '.join(details)}. "
-        "Its numbers may not be those of your model. Give another store, or on_change='rerun' "
-        "(--on-change rerun) to keep them as history and run the points again"
-    )
