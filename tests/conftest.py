@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,12 +21,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True, scope="session")
-def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have the work directories that tests keep go where pytest cleans up."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
-        patch.setattr("tempfile.tempdir", None)
-        yield
+def temporary_folder() -> Iterator[None]:
+    """Have the work directories that tests keep go where they are cleaned up."""
+    with tempfile.TemporaryDirectory(prefix="otwrap-tests-", ignore_cleanup_errors=True) as folder:
+        # Some tests give up their privileges, and still need a temporary folder.
+        Path(folder).chmod(0o1777)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TMPDIR", folder)
+            patch.setattr("tempfile.tempdir", None)
+            yield
 
 
 @pytest.fixture(autouse=True)
