@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from struct import pack, unpack
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from struct import Struct, pack, unpack
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ __all__ = [
     "connect",
     "from_row",
     "made_by",
-    "to_done_row",
+    "split_rows",
     "to_row",
 ]
 
@@ -44,7 +45,7 @@ COLUMNS = (
 _FIRST = f"INSERT INTO evaluations (model, key, codec, {COLUMNS}) VALUES (?, ?, 'f8', ?, ?"
 #: For :func:`to_row`.
 INSERT = _FIRST + ", ?" * 11 + ")"
-#: For :func:`to_done_row`: binding a value costs a third of a microsecond, and most records are of this kind.
+#: For :func:`split_rows`: binding a value costs a third of a microsecond, and most records are of this kind.
 INSERT_DONE = _FIRST + ", 'done', '', '', ?, ?, ?, ?, ?, ?, NULL, ?)"
 
 
@@ -135,26 +136,42 @@ def to_row(evaluation: Evaluation) -> tuple[Any, ...]:
     )
 
 
-def to_done_row(evaluation: Evaluation) -> tuple[Any, ...]:
-    """Return the columns of a record that is done and has kept no work directory.
+def split_rows(
+    model: int, records: Iterable[tuple[bytes, Evaluation]]
+) -> tuple[list[tuple[Any, ...]], list[tuple[bytes, Evaluation]]]:
+    """Return the rows of the records that are done and have kept nothing, and the other records.
 
     Parameters
     ----------
-    evaluation : Evaluation
-        The record.
+    model : int
+        The number of the model.
+    records : iterable of (bytes, Evaluation)
+        Keys and records.
 
     Returns
     -------
-    row : tuple
-        As :data:`INSERT_DONE` takes them.
+    rows : list of tuple
+        As :data:`INSERT_DONE` takes them; the second value is the key.
+    others : list of (bytes, Evaluation)
+        For :func:`to_row`.
     """
-    point, output = evaluation[0], evaluation[1] or ()
-    return (
-        pack(f"<{len(point)}d", *point),
-        pack(f"<{len(output)}d", *output),
-        *evaluation[5:11],
-        evaluation[12],
-    )
+    rows: list[tuple[Any, ...]] = []
+    others = []
+    for key, record in records:
+        point, output, status, _, error, *measured, host, workdir, started = record
+        if status != "done" or output is None or workdir is not None or error:
+            others.append((key, record))
+            continue
+        rows.append(
+            (model, key, _packer(len(point))(*point), _packer(len(output))(*output), *measured, host, started)
+        )
+    return rows, others
+
+
+@lru_cache(maxsize=64)
+def _packer(size: int) -> Callable[..., bytes]:
+    """Return what packs so many doubles."""
+    return Struct(f"<{size}d").pack
 
 
 def from_row(row: Sequence[Any]) -> Evaluation:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, KeysView, Sequence
 from itertools import count
 from typing import Any
 
-from .database import COLUMNS, INSERT, INSERT_DONE, connect, from_row, made_by, to_done_row, to_row
+from .database import COLUMNS, INSERT, INSERT_DONE, connect, from_row, made_by, split_rows, to_row
 from .errors import StoreError
 from .evaluation import Evaluation
 from .fingerprints import difference
@@ -147,16 +147,11 @@ class Store:
             raise StoreError(msg)
         if not records:
             return
-        # Done, with nothing kept: the frequent case, which has a statement of its own.
-        done: list[tuple[bytes, Evaluation]] = []
-        others: list[tuple[bytes, Evaluation]] = []
-        for record in records:
-            plain = record[1].status == "done" and record[1].workdir is None and not record[1].error
-            (done if plain else others).append(record)
+        rows, others = split_rows(model, records)
         with self._mutex:
             try:
                 first = self._insert(
-                    (INSERT_DONE, [(model, key, *to_done_row(evaluation)) for key, evaluation in done]),
+                    (INSERT_DONE, rows),
                     (INSERT, [(model, key, *to_row(evaluation)) for key, evaluation in others]),
                 )
             except sqlite3.Error as error:
@@ -165,10 +160,11 @@ class Store:
                     "recorded before is safe; free some space or mend the permissions, and run again"
                 )
                 raise StoreError(msg) from error
-            self._rows.update(zip((key for key, _ in done), count(first), strict=False))
-            for key, _ in done if self._open else ():
+            keys = [row[1] for row in rows]
+            self._rows.update(zip(keys, count(first), strict=False))
+            for key in keys if self._open else ():
                 self._open.pop(key, None)
-            for row, (key, evaluation) in enumerate(others, first + len(done)):
+            for row, (key, evaluation) in enumerate(others, first + len(rows)):
                 self._index(key, row, evaluation.status, evaluation.attempts)
 
     def get(self, key: bytes) -> Evaluation | None:
