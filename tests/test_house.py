@@ -380,3 +380,18 @@ def test_reference_names_everything_public() -> None:
     )
     missing = [name for name in otwrap.__all__ if not re.search(rf"\b{name}\b", pages)]
     assert not missing, f"not in docs/reference: {missing}"
+
+
+def test_the_door_says_the_same_three_times() -> None:
+    """What type checkers see, what is loaded late and `__all__` are the same names from the same rooms."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (seen,) = [node for node in tree.body if isinstance(node, ast.If)]
+    imported = {
+        alias.name: node.module
+        for node in seen.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    shelves = {name for name, room in imported.items() if room is None}
+    assert {name: room for name, room in imported.items() if room is not None} == otwrap._ROOM_OF
+    assert sorted(otwrap._ROOM_OF) == sorted(set(otwrap.__all__) - shelves)
