@@ -10,7 +10,7 @@ from .command import Command
 from .errors import InputError, OutputError
 from .parsers import Function, Parser
 
-__all__ = ["commands_of", "existing_path", "floats_of", "names_of", "parsers_of", "point_of"]
+__all__ = ["check_steps", "commands_of", "existing_path", "floats_of", "names_of", "parsers_of", "point_of"]
 
 
 def names_of(description: Sequence[str] | int, letter: str) -> list[str]:
@@ -167,3 +167,36 @@ def floats_of(returned: Any) -> list[float]:
     except (TypeError, ValueError) as error:
         msg = f"the output is {returned!r}; a number, or one number per output, is expected"
         raise OutputError(msg, "invalid", "not a number") from error
+
+
+def check_steps(wrapper: Any, tokens: Sequence[str] | None) -> None:
+    """Raise if a step of a wrapper has neither a default to work with nor code of its own.
+
+    Parameters
+    ----------
+    wrapper : Wrapper
+        With its commands, parsers and templates.
+    tokens : sequence of str or None
+        As the user gave them.
+
+    Raises
+    ------
+    TypeError
+        If it is not said what is run, or how the output is read.
+    InputError
+        If there are tokens without a template.
+    """
+    if wrapper.overridden & {"_exec", "_exec_sample"}:
+        return
+    name = type(wrapper).__name__
+    if "_run_code" not in wrapper.overridden and not wrapper.commands:
+        msg = f"{name}: what is to be run? give command=[...], or write _run_code(self, workdir)"
+        raise TypeError(msg)
+    if "_parse_output" not in wrapper.overridden and not wrapper.parsers:
+        msg = f"{name}: how is the output read? give parsers=[...], or write _parse_output(self, workdir)"
+        raise TypeError(msg)
+    if tokens is not None and not wrapper.templates:
+        msg = f"{name}: tokens={list(tokens)!r} without templates; give templates={{'input file': 'template file'}}"
+        raise InputError(msg)
+    for command in wrapper.commands:
+        command.check_names([*wrapper.inputs, "point", "cpus"])

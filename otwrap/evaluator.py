@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .evaluation import Evaluation, Task
+from .fields import component_names
 from .fingerprints import fingerprint
 from .payload import dump_payload
 from .wrapper import Wrapper
@@ -25,7 +27,9 @@ class Evaluator:
     Attributes
     ----------
     inputs, outputs : tuple of str
-        The descriptions.
+        The descriptions, one name per number.
+    fields : dict of ot.Mesh
+        Outputs that are fields.
     cpus : int
         CPUs that one evaluation uses.
     timeout : float or None
@@ -40,6 +44,7 @@ class Evaluator:
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    fields: Mapping[str, Any] = MappingProxyType({})
     cpus: int = 1
     timeout: float | None = None
     memory: int | None = None
@@ -82,7 +87,7 @@ class WrapperEvaluator(Evaluator):
 
     def __init__(self, wrapper: Wrapper) -> None:
         self.wrapper = wrapper
-        self.inputs, self.outputs = wrapper.inputs, wrapper.outputs
+        self.inputs, self.outputs, self.fields = wrapper.inputs, wrapper.outputs, wrapper.fields
         self.cpus = max([command.cpus for command in wrapper.commands], default=1)
         limits = [command.timeout for command in wrapper.commands]
         self.timeout = sum(limit or 0 for limit in limits) if limits and all(limits) else None
@@ -117,7 +122,8 @@ class FunctionEvaluator(Evaluator):
     Parameters
     ----------
     function : callable
-        A point in, the output out; an `ot.Function` or an `ot.OpenTURNSPythonFunction`.
+        A point in, the output out; an `ot.Function`, an `ot.OpenTURNSPythonFunction`, or one of their kin
+        whose output is a field.
     version : str, optional
         What identifies the function in a store, beside its name.
     """
@@ -125,7 +131,10 @@ class FunctionEvaluator(Evaluator):
     def __init__(self, function: Any, version: str | None = None) -> None:
         self.function: Callable[[Any], Any] = function
         self.inputs = tuple(function.getInputDescription())
-        self.outputs = tuple(function.getOutputDescription())
+        declared = list(function.getOutputDescription())
+        if hasattr(function, "getOutputMesh"):
+            self.fields = dict.fromkeys(declared, function.getOutputMesh())
+        self.outputs = tuple(component_names(declared, self.fields))
         self.version = version
         self._call = _caller(function)
 
@@ -140,7 +149,7 @@ class FunctionEvaluator(Evaluator):
                 if value - value != 0.0:
                     status, cause = "invalid", "not a number"
                     error, output = (
-                        f"the function returned {output!r} at {point!r}; finite numbers are expected",
+                        f"the function returned {value!r} among its {len(output)} value(s) at {point!r}; finite numbers are expected",
                         None,
                     )
                     break
@@ -149,7 +158,7 @@ class FunctionEvaluator(Evaluator):
         if output is not None and len(output) != len(self.outputs):
             status, cause = "failed", "output"
             error, output = (
-                f"{len(output)} value(s) at {point!r}; one for each of {list(self.outputs)} is expected",
+                f"{len(output)} value(s) at {point!r}; expected are {len(self.outputs)}",
                 None,
             )
         wall_time = time.perf_counter() - clock
@@ -231,7 +240,7 @@ def evaluator_of(model: Any) -> Evaluator:
     if all(hasattr(model, name) for name in ("getInputDescription", "getOutputDescription")):
         return FunctionEvaluator(model)
     msg = (
-        f"{model!r} is no model: accepted are an otwrap.Wrapper, an ot.Function and an ot.OpenTURNSPythonFunction; "
+        f"{model!r} is no model: accepted are an otwrap.Wrapper, an ot.Function, an ot.OpenTURNSPythonFunction and an ot.PointToFieldFunction; "
         "ot.PythonFunction(n, p, function) makes one of a Python function"
     )
     raise TypeError(msg)
@@ -239,9 +248,19 @@ def evaluator_of(model: Any) -> Evaluator:
 
 def _caller(function: Any) -> Callable[[Any], Any]:
     """Return the shortest way to evaluate a point."""
+    call = _point_caller(function)
+    if not hasattr(function, "getOutputMesh"):
+        return call
+    # A field comes vertex by vertex; wanted is one component after the other.
+    return lambda point: [value for component in zip(*call(point), strict=True) for value in component]
+
+
+def _point_caller(function: Any) -> Callable[[Any], Any]:
+    """Return the shortest way to evaluate a point, whatever the form of the output."""
     own = getattr(type(function), "_exec", None)
     inherited = any(
-        base.__name__ == "OpenTURNSPythonFunction" and own is vars(base).get("_exec")
+        base.__name__ in ("OpenTURNSPythonFunction", "OpenTURNSPythonPointToFieldFunction")
+        and own is vars(base).get("_exec")
         for base in type(function).__mro__
     )
     if own is not None and not inherited:

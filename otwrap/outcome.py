@@ -36,7 +36,10 @@ def output_of(returned: Any, names: Sequence[str], *, finite: bool) -> tuple[flo
     """
     output = tuple(floats_of(returned))
     if len(output) != len(names):
-        msg = f"{len(output)} value(s) were parsed: {output!r}; expected one for each of {list(names)}"
+        msg = (
+            f"{len(output)} value(s) were parsed: {_few(output)}; "
+            f"expected one for each of {_few(names)}, {len(names)} in all"
+        )
         raise OutputError(msg)
     if finite:
         for name, value in zip(names, output, strict=True):
@@ -44,6 +47,13 @@ def output_of(returned: Any, names: Sequence[str], *, finite: bool) -> tuple[flo
                 msg = f"output {name!r} is {value!r}; a finite number is expected, or allow_nan=True"
                 raise OutputError(msg, "invalid", "not a number")
     return output
+
+
+def _few(things: Sequence[Any]) -> str:
+    """Return a list as text, without the middle of a long one."""
+    if len(things) <= 20:
+        return repr(list(things))
+    return f"[{', '.join(map(repr, things[:3]))}, ..., {things[-1]!r}]"
 
 
 def explained(error: Exception, workdir: str | None, kept: str | None) -> str:

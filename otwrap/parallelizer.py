@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import openturns as ot
 
 from .backends import Backend
 from .campaign import Campaign, failure_value
 from .errors import BackendUnavailable
+from .fields import common_mesh, components_of
 from .store import Store
 
-__all__ = ["Parallelizer"]
+__all__ = ["FieldFunction", "Parallelizer"]
 
 
 class Parallelizer(ot.Function):
@@ -24,8 +27,8 @@ class Parallelizer(ot.Function):
 
     Parameters
     ----------
-    model : Wrapper, ot.Function or ot.OpenTURNSPythonFunction
-        What is evaluated.
+    model : Wrapper, ot.Function, ot.OpenTURNSPythonFunction or ot.PointToFieldFunction
+        What is evaluated. Outputs that are fields are flat here, one number per vertex; see :meth:`field`.
     backend : str or Backend, optional
         Where: ``"multiprocessing"`` (default), ``"threads"``, ``"joblib"``, ``"serial"``, a name of
         otwrapy, or an instance.
@@ -103,14 +106,41 @@ class Parallelizer(ot.Function):
 
     def __call__(self, *arguments: Any) -> Any:
         """Evaluate a point or a sample; what goes wrong keeps its type."""
-        self._door.raised = None
-        try:
+        with self._door.errors_kept():
             return super().__call__(*arguments)
-        except RuntimeError:
-            raised = self._door.raised
-            if raised is not None:
-                raise raised from None
-            raise
+
+    def field(self, *names: str) -> FieldFunction:
+        """Return outputs that are fields as an `ot.PointToFieldFunction`, on the same campaign.
+
+        Parameters
+        ----------
+        *names : str
+            Of the outputs; default is all that are fields. They must have one mesh.
+
+        Returns
+        -------
+        function : FieldFunction
+            A point in, the values at the vertices out; a sample in, an `ot.ProcessSample` out. It works
+            until this function is closed.
+
+        Raises
+        ------
+        ValueError
+            If an output is no field, or the meshes differ.
+
+        Examples
+        --------
+        >>> import openturns as ot
+        >>> import otwrap as otw
+        >>> grid = ot.RegularGrid(0.0, 0.5, 3)
+        >>> line = ot.PythonPointToFieldFunction(1, grid, 1, lambda x: [[x[0] * t] for t in (0.0, 0.5, 1.0)])
+        >>> f = otw.Parallelizer(ot.PointToFieldFunction(line), backend="threads")
+        >>> print(f([2.0]))
+        [0,1,2]
+        >>> f.field()([[2.0], [4.0]]).getSize()
+        2
+        """
+        return FieldFunction(self._door, names)
 
     def close(self) -> None:
         """End the backend and close the store."""
@@ -152,6 +182,92 @@ class _Door(ot.OpenTURNSPythonFunction):
         except BaseException as error:
             self.raised = error
             raise
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Door:
+        # OpenTURNS copies functions that it combines or renames; campaign and workers stay the same ones.
+        return self
+
+    @contextmanager
+    def errors_kept(self) -> Iterator[None]:
+        """Raise what was raised inside, where OpenTURNS made a RuntimeError of it."""
+        self.raised = None
+        try:
+            yield
+        except RuntimeError:
+            if self.raised is not None:
+                raise self.raised from None
+            raise
+
+
+class FieldFunction(ot.PointToFieldFunction):
+    """Outputs of a model that are fields, as an `ot.PointToFieldFunction`; see :meth:`Parallelizer.field`.
+
+    Parameters
+    ----------
+    door : object
+        Of the :class:`Parallelizer` whose campaign it shares.
+    names : sequence of str
+        Of the outputs; if empty, all that are fields.
+
+    Raises
+    ------
+    ValueError
+        If an output is no field, or the meshes differ.
+
+    Notes
+    -----
+    OpenTURNS' own algorithms call such functions one point at a time. A sample that is evaluated first,
+    ``f.field()(X)``, runs in parallel, and its points are known afterwards.
+    """
+
+    def __init__(self, door: _Door, names: Sequence[str] = ()) -> None:
+        self._door = door
+        evaluator = door.campaign.evaluator
+        names = list(names or evaluator.fields)
+        mesh = common_mesh(evaluator.fields, names)
+        where = [components_of(name, evaluator.outputs) for name in names]
+        super().__init__(_FieldDoor(door, mesh, names, where))
+        self._where = np.array(where).T
+
+    def __call__(self, X: Any) -> Any:
+        """Evaluate a point or a sample; what goes wrong keeps its type.
+
+        Parameters
+        ----------
+        X : sequence of float, shape (input dimension,), or 2-d, shape (size, input dimension)
+            The point, or the points.
+
+        Returns
+        -------
+        Y : ot.Sample, shape (vertices, fields), or ot.ProcessSample
+            The values of one field, or the fields of all points.
+        """
+        if np.ndim(X) < 2:
+            with self._door.errors_kept():
+                return super().__call__(X)
+        fields = ot.ProcessSample(self.getOutputMesh(), 0, self.getOutputDimension())
+        for output in self._door.campaign.outputs(X, self._door.on_failure):
+            fields.add(ot.Sample(np.array(output)[self._where]))
+        return fields
+
+
+class _FieldDoor(ot.OpenTURNSPythonPointToFieldFunction):
+    """What OpenTURNS calls for a field."""
+
+    def __init__(self, door: _Door, mesh: ot.Mesh, names: list[str], where: list[list[int]]) -> None:
+        super().__init__(len(door.campaign.evaluator.inputs), mesh, len(names))
+        self.setInputDescription(list(door.campaign.evaluator.inputs))
+        self.setOutputDescription(names)
+        self.door = door
+        self.where = where
+
+    def _exec(self, x: Sequence[float]) -> list[tuple[float, ...]]:
+        """Evaluate a point."""
+        output = self.door._exec(x)
+        return list(zip(*([output[i] for i in indices] for indices in self.where), strict=True))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _FieldDoor:
+        return self
 
 
 def _analytical(model: Any, name: str) -> Any:

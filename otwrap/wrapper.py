@@ -17,9 +17,9 @@ from typing import Any
 
 import openturns as ot
 
-from .declaration import commands_of, existing_path, names_of, parsers_of, point_of
-from .errors import InputError
+from .declaration import check_steps, commands_of, existing_path, names_of, parsers_of, point_of
 from .evaluation import Evaluation
+from .fields import component_names, fields_of, meshes_digest
 from .files import copy_or_link
 from .fingerprints import files_fingerprint, fingerprint
 from .folders import WorkFolders, check_fresh, file_stamps
@@ -46,6 +46,10 @@ class Wrapper(ot.OpenTURNSPythonFunction):
     ----------
     inputs, outputs : sequence of str, or int
         Input and output description, or just how many.
+    fields : dict, optional
+        Outputs that are fields, such as a curve over time: name -> its `ot.Mesh` or `ot.RegularGrid`. Such an
+        output is one number per vertex, and :meth:`otwrap.Parallelizer.field` makes an
+        `ot.PointToFieldFunction` of it.
     templates : dict, optional
         The file to write -> the template it comes from: a path, a `Template` or a `Jinja`.
     tokens : sequence of str, optional
@@ -118,6 +122,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         inputs: Sequence[str] | int,
         outputs: Sequence[str] | int,
         *,
+        fields: Mapping[str, ot.Mesh] | None = None,
         templates: Mapping[str, str | os.PathLike[str] | Template | Jinja] | None = None,
         tokens: Sequence[str] | None = None,
         command: Any = None,
@@ -135,7 +140,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         distribution: Any = None,
         allow_nan: bool = False,
     ) -> None:
-        input_names, output_names = names_of(inputs, "x"), names_of(outputs, "y")
+        input_names, declared = names_of(inputs, "x"), names_of(outputs, "y")
+        self.fields = fields_of(fields, declared)
+        output_names = component_names(declared, self.fields)
         super().__init__(len(input_names), len(output_names))
         self.setInputDescription(input_names)
         self.setOutputDescription(output_names)
@@ -164,7 +171,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         # What is there before the run must not be taken for its output.
         read = tuple(name for parser in self.parsers for name in parser.files)
         self.may_be_stale = read if self.files or self.templates else ()
-        self._check_complete(tokens)
+        check_steps(self, tokens)
 
     def evaluate(self, x: Sequence[float], *, number: int | None = None, attempt: int = 1) -> Evaluation:
         """Evaluate one point. A failing code is told in the record and never raises.
@@ -273,7 +280,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
                     sorted(self.overridden),
                 ]
             ),
-            "parsers": fingerprint([parser.fingerprint() for parser in self.parsers]),
+            "parsers": fingerprint(
+                [*(parser.fingerprint() for parser in self.parsers), *meshes_digest(self.fields).items()]
+            ),
         }
 
     def close(self) -> None:
@@ -394,23 +403,6 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         return [
             name for name in names if any(f"{{{name}}}" in str(command.argv) for command in self.commands)
         ]
-
-    def _check_complete(self, tokens: Sequence[str] | None) -> None:
-        """Raise if a step has neither a default to work with nor code of its own."""
-        if self.overridden & {"_exec", "_exec_sample"}:
-            return
-        name = type(self).__name__
-        if "_run_code" not in self.overridden and not self.commands:
-            msg = f"{name}: what is to be run? give command=[...], or write _run_code(self, workdir)"
-            raise TypeError(msg)
-        if "_parse_output" not in self.overridden and not self.parsers:
-            msg = f"{name}: how is the output read? give parsers=[...], or write _parse_output(self, workdir)"
-            raise TypeError(msg)
-        if tokens is not None and not self.templates:
-            msg = f"{name}: tokens={list(tokens)!r} without templates; give templates={{'input file': 'template file'}}"
-            raise InputError(msg)
-        for command in self.commands:
-            command.check_names([*self.inputs, "point", "cpus"])
 
     def __getstate__(self) -> dict[str, Any]:
         # A distribution is for studies, not for evaluations, and may be large.

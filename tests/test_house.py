@@ -29,7 +29,7 @@ PACKAGE = ROOT / "otwrap"
 #: the layer of the design; a letter is a floor in it.
 LAYERS = """
 0   errors logs files cpus locks formats steps payload
-1   dumps evaluation workdir template parsers guardian fingerprints command designs models
+1   dumps evaluation workdir template parsers guardian fingerprints command designs models fields
 1b  process progress database
 1c  declaration folders
 1d  outcome

@@ -230,3 +230,13 @@ def test_closing_ends_the_workers():
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before
+
+
+def test_functions_of_openturns_are_made_of_it():
+    """It can be renamed, combined and composed inside OpenTURNS, and stays one campaign."""
+    with otw.Parallelizer(ot.SymbolicFunction(["x"], ["x^2"]), backend="threads") as f:
+        renamed = ot.Function(f)
+        renamed.setInputDescription(["q"])
+        twice = ot.ComposedFunction(ot.SymbolicFunction(["y"], ["2 * y"]), renamed)
+        assert [renamed([3.0])[0], twice([3.0])[0], ot.MemoizeFunction(f)([3.0])[0]] == [9.0, 18.0, 9.0]
+        assert len(f.campaign.evaluations) == 1
