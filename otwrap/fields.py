@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import openturns as ot
 
-__all__ = ["common_mesh", "component_names", "components_of", "fields_of", "meshes_digest"]
+__all__ = [
+    "abridged",
+    "common_mesh",
+    "component_names",
+    "components_of",
+    "fields_of",
+    "listed",
+    "meshes_digest",
+]
 
 
 def fields_of(fields: Any, outputs: Sequence[str]) -> dict[str, ot.Mesh]:
@@ -110,6 +118,66 @@ def components_of(name: str, components: Sequence[str]) -> list[int]:
     while end < len(components) and components[end] == f"{name}[{end - start}]":
         end += 1
     return list(range(start, end))
+
+
+def abridged(components: Sequence[str], most: int = 8) -> list[int | None]:
+    """Return which components to show, without the middles of long fields.
+
+    Parameters
+    ----------
+    components : sequence of str
+        What :func:`component_names` returned.
+    most : int, optional
+        Up to how many values a field is shown whole. Default is 8.
+
+    Returns
+    -------
+    indices : list of int or None
+        `None` stands for a middle that is left out.
+
+    Examples
+    --------
+    >>> abridged(["f3db", *(f"gain[{i}]" for i in range(100))])
+    [0, 1, 2, 3, None, 100]
+    """
+    shown: list[int | None] = []
+    i = 0
+    while i < len(components):
+        name = components[i].removesuffix("[0]")
+        size = len(components_of(name, components)) if components[i] == f"{name}[0]" else 1
+        indices = list(range(i, i + size))
+        shown += indices if size <= most else [*indices[:3], None, indices[-1]]
+        i += size
+    return shown
+
+
+def listed(components: Sequence[str], values: Sequence[float] | None = None, between: str = ", ") -> str:
+    """Return components as text, with their values if they are given, without the middles of long fields.
+
+    Parameters
+    ----------
+    components : sequence of str
+        The description of an output.
+    values : sequence of float, optional
+        One for each.
+    between : str, optional
+        What stands between two. Default is a comma.
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> listed([f"u[{i}]" for i in range(20)])
+    'u[0], u[1], u[2], ..., u[19]'
+    >>> listed(["y", "z"], (1.0, 2.0))
+    'y = 1.0, z = 2.0'
+    """
+    return between.join(
+        "..." if i is None else components[i] if values is None else f"{components[i]} = {values[i]!r}"
+        for i in abridged(components)
+    )
 
 
 def common_mesh(fields: Mapping[str, ot.Mesh], chosen: Sequence[str] | None = None) -> ot.Mesh:

@@ -160,3 +160,22 @@ def test_components_are_found_again():
     assert len(names) == 11
     assert components_of("u2", names) == [5, 6, 7, 8, 9]
     assert components_of("u", names) == [0, 1, 2, 3, 4]
+
+
+def test_the_command_line_shows_the_ends_of_a_curve(tmp_path, capsys):
+    """A long curve does not flood the terminal, and JSON has all of it."""
+    from otwrap.cli import cli
+
+    (tmp_path / "wave.py").write_text(
+        "import openturns as ot, otwrap as otw\n"
+        "wave = ot.PointToFieldFunction(ot.PythonPointToFieldFunction(\n"
+        "    1, ot.RegularGrid(0.0, 1.0, 500), 1, lambda x: [[x[0] * i] for i in range(500)]))\n"
+    )
+    call = ["run", f"{tmp_path}/wave.py:wave", "-X", "2", "--no-dump"]
+    with pytest.raises(SystemExit):
+        cli(call)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == ["y0[0] = 0.0", "y0[1] = 2.0", "y0[2] = 4.0", "...", "y0[499] = 998.0"]
+    with pytest.raises(SystemExit):
+        cli([*call, "--json"])
+    assert '"y0[250]": 500.0' in capsys.readouterr().out

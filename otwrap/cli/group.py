@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import OtwrapError
+from ..fields import listed
 from ..models import Found, make_model
 from .command import Command
 
@@ -123,7 +124,7 @@ class ModelGroup(_Group):
             formatter.write_text(f"{self.found.name}: {_summary(self.thing) or 'a model of otwrap.'}")
             formatter.write_paragraph()
             formatter.write_dl(
-                [("inputs", ", ".join(evaluator.inputs)), ("outputs", ", ".join(evaluator.outputs))]
+                [("inputs", ", ".join(evaluator.inputs)), ("outputs", listed(evaluator.outputs))]
             )
             formatter.write_paragraph()
             values = " ".join(name.upper() for name in evaluator.inputs)

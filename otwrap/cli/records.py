@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from ..evaluation import STATUSES, Evaluation
+from ..fields import listed
 from ..store import Store
 from .command import Command
 from .output import aligned, echo_json, record_of
@@ -73,7 +74,7 @@ def status(options: Any) -> int:
             }
         )
         return 0
-    click.echo(f"{', '.join(inputs)} -> {', '.join(outputs)}: {len(evaluations)} points")
+    click.echo(f"{', '.join(inputs)} -> {listed(outputs)}: {len(evaluations)} points")
     if evaluations:
         click.echo()
         click.echo(aligned([["status", "cause", "points"], *[[s, c, n] for (s, c), n in ordered]]))
@@ -127,8 +128,8 @@ def show(options: Any) -> int:
         return 0
     for name, value in record["input"].items():
         click.echo(f"{name} = {value!r}")
-    for name, value in (record["output"] or {}).items():
-        click.echo(f"{name} = {value!r}")
+    if evaluation.output:
+        click.echo(listed(outputs, evaluation.output, between="\n"))
     click.echo()
     units = {"wall_time": " s", "cpu_time": " s", "peak_memory": " bytes"}
     for name, value in record.items():

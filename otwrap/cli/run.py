@@ -11,6 +11,7 @@ import click
 from ..campaign import Campaign, failure_value
 from ..evaluation import Evaluation
 from ..evaluator import Evaluator, evaluator_of
+from ..fields import abridged, listed
 from .command import Command
 from .dumping import dump_pair
 from .output import aligned, echo_json, note, prints_on_stderr, record_of, remark
@@ -216,13 +217,15 @@ class _Results:
         """Print the answer."""
         if self.points.single:
             for _, output in self.pairs():
-                for name, value in zip(self.outputs, output, strict=True):
-                    click.echo(f"{name} = {value!r}")
+                click.echo(listed(self.outputs, output, between="\n"))
             return
         size, failed = len(self.evaluations), len(self.failures)
         click.echo(f"points   {size}\ndone     {size - failed}\nfailed   {failed}")
         click.echo(f"records  {self.store or 'in memory until now; --store FILE keeps them'}\n")
-        rows = [[name, _shown(line["mean"]), _shown(line["std"])] for name, line in self.statistics().items()]
+        statistics = [
+            (name, _shown(line["mean"]), _shown(line["std"])) for name, line in self.statistics().items()
+        ]
+        rows = [("...",) * 3 if i is None else statistics[i] for i in abridged(self.outputs)]
         click.echo(aligned([["output", "mean", "std"], *rows]))
         if failed:
             click.echo(f"(mean and std of the {size - failed} points that are done)")

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from ..fields import listed
 from .case import PLACES, Case, bits, plain_error
 from .report import Finding
 from .traces import Traces
@@ -134,13 +135,8 @@ def _told(case: Case) -> Finding:
     if not evaluation.done:
         text = f"{where}: {evaluation.status}, {evaluation.cause}: {plain_error(evaluation)}"
         return Finding("nominal", "problem", text)
-    answer = _pairs(case.evaluator.outputs, evaluation.output)
+    answer = listed(case.evaluator.outputs, evaluation.output)
     return Finding("nominal", "ok", f"{where}: {answer}")
-
-
-def _pairs(names: Sequence[str], values: Sequence[float] | None) -> str:
-    """Return names with their values."""
-    return ", ".join(f"{name} = {value!r}" for name, value in zip(names, values or (), strict=True))
 
 
 def _equal(case: Case, one: int, other: int) -> bool:
