@@ -1,6 +1,8 @@
 """Sphinx configuration."""
 
 import configparser
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 metadata = configparser.ConfigParser()
@@ -29,11 +31,39 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
+# A study whose code is not installed is shown without its results.
+programs = {
+    "beam": [],
+    "published": ["cc"],
+    "ccx_beam": ["ccx"],
+    "ngspice_rlc": ["ngspice"],
+    "gmsh_getdp": ["gmsh", "getdp"],
+    "openfoam_heat": ["laplacianFoam"],
+    "swmm_net": ["cc", "swmm.toolkit"],
+    "epanet_net": ["cc", "wntr"],
+}
+
+
+def is_installed(program):
+    """Return whether a program is in the PATH, or a package can be imported."""
+    return bool(shutil.which(program)) or ("." in program or program == "wntr") and has_package(program)
+
+
+def has_package(name):
+    """Return whether a package can be imported."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+runnable = [example for example, needed in programs.items() if all(map(is_installed, needed))]
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"/(study|plot_)",
-    "ignore_pattern": r"^(__init__|beam|executable|models|wrapper)\.py$",
+    "filename_pattern": rf"/({'|'.join(runnable)})/study\.py",
+    "ignore_pattern": r"/(?!study\.py)\w+\.py$",
     "abort_on_example_error": True,
     "show_memory": False,
     "within_subsection_order": "FileNameSortKey",
