@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from .function import FunctionDecorator
     from .logs import Debug, create_logger
     from .parallelizer import Parallelizer
+    from .retries import Retries
     from .store import Store
-    from .template import Jinja, Template
+    from .template import Jinja, Template, Tree
     from .workdir import TempWorkDir
     from .wrapper import Wrapper
 
@@ -54,12 +55,14 @@ __all__ = [
     "OtwrapError",
     "OutputError",
     "Parallelizer",
+    "Retries",
     "SampleError",
     "SchedulerError",
     "Store",
     "StoreError",
     "TempWorkDir",
     "Template",
+    "Tree",
     "Wrapper",
     "backends",
     "create_logger",
@@ -83,8 +86,9 @@ _ROOMS = {
     "function": "FunctionDecorator",
     "logs": "Debug create_logger",
     "parallelizer": "Parallelizer",
+    "retries": "Retries",
     "store": "Store",
-    "template": "Jinja Template",
+    "template": "Jinja Template Tree",
     "workdir": "TempWorkDir",
     "wrapper": "Wrapper",
 }

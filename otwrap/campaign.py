@@ -10,26 +10,28 @@ Only the campaign knows both the model and where it runs, and only it writes the
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from .backends import Backend, create_backend
+from .cleaning import Bounds, CleanPairs, clean_pairs, probability_bounds
 from .errors import SampleError
-from .evaluation import STATUSES, Evaluation, Task, occurrence_key, point_keys
+from .evaluation import Evaluation, Task, occurrence_key, point_keys
 from .evaluator import evaluator_of
+from .failures import FailureLimit, allowed_attempts, failure_text, failure_value
+from .limits import Limits, Stragglers
 from .progress import Progress
+from .retries import TaskQueue
 from .store import Store
 
 __all__ = ["Campaign"]
 
-_Batch = list[tuple[int, Evaluation]]
-
-#: Attempts on a point over all calls: a time limit was paid in full each time.
-_RERUN = {"failed": 10, "timeout": 2, "killed": 4, "invalid": 10, "cancelled": 1_000_000}
+_Batch = Sequence[tuple[int, Evaluation]]
 
 
 class Campaign:
@@ -55,6 +57,14 @@ class Campaign:
         evaluation. Default is `False`: it is run once.
     match_digits : int, optional
         Significant digits by which points are told apart. Default is all bits.
+    max_failures : int or float, optional
+        How many points of a sample may fail, or which fraction of it (below 1.0), before the rest is not
+        run any more. Default is all.
+    straggler_factor : float, optional
+        Time limit of an evaluation as a multiple of the median time, once ten are done. Default is none.
+    limits : dict of int, optional
+        Name -> how many evaluations may run at a time in all processes that use the same store, as for the
+        tokens of a licence: ``{"licence": 4}``.
     verbosity : bool, optional
         Whether a progress bar is shown on a terminal or in a notebook. Default is `True`.
 
@@ -80,19 +90,28 @@ class Campaign:
         rerun_failed: bool | int | Mapping[str, int] = True,
         stochastic: bool = False,
         match_digits: int | None = None,
+        max_failures: int | float | None = None,
+        straggler_factor: float | None = None,
+        limits: Mapping[str, int] | None = None,
         verbosity: bool = True,
     ) -> None:
+        self._failure_limit = FailureLimit(max_failures)
+        self._stragglers = Stragglers(straggler_factor)
         self.evaluator = evaluator_of(model)
         self._owns_backend = isinstance(backend, str)
         self.backend = create_backend(backend, n_cpus)
         self._owns_store = not isinstance(store, Store)
-        self._allowed = _allowed_attempts(rerun_failed)
+        self._allowed = allowed_attempts(rerun_failed)
         self.stochastic = stochastic
         self.match_digits = match_digits
         self.verbosity = verbosity
         self._occurrences: dict[bytes, int] = {}
+        #: How many evaluations were run, as opposed to served from the store.
+        self.evaluated = 0
         self.store = store if isinstance(store, Store) else Store(store)
         try:
+            self._limits = Limits(limits, None if self.store.in_memory else self.store.path)
+            self.evaluator = self._limits.around(self.evaluator)
             self.store.select(
                 self.evaluator.inputs,
                 self.evaluator.outputs,
@@ -174,7 +193,8 @@ class Campaign:
                     outputs[index] = evaluation.output
         if failures and substitute is None:
             failures.sort()
-            raise SampleError(self._failure_text(len(points), failures), failures)
+            text = failure_text(self.evaluator.inputs, len(points), failures, self._where_kept())
+            raise SampleError(text, failures)
         return outputs
 
     @property
@@ -191,20 +211,64 @@ class Campaign:
         """
         return [evaluation for evaluation in self.evaluations if not evaluation.done]
 
-    def clean(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return the good pairs.
+    def clean(self, X: Any = None, *, block_size: int | None = None) -> CleanPairs:
+        """Return the good pairs, with a report of what was dropped.
+
+        Parameters
+        ----------
+        X : 2-d sequence of float, shape (size, input dimension), optional
+            The sample whose pairs are wanted, in its order. Default is all points of this model that the
+            store has. Nothing is evaluated.
+        block_size : int, optional
+            `X` is a design of blocks of so many rows, as those of Sobol' indices are: where one row
+            failed, the same row of every block is dropped.
 
         Returns
         -------
-        X : ndarray, shape (good points, input dimension)
-        Y : ndarray, shape (good points, output dimension)
+        pairs : CleanPairs
+            Unpacks as ``X, Y``; has `report`, `kept`, `dropped` and the remaining `block_size`.
+
+        Raises
+        ------
+        ValueError
+            If `X` is missing or no whole number of blocks.
         """
-        good = [evaluation for evaluation in self.evaluations if evaluation.output is not None]
-        inputs, outputs = len(self.evaluator.inputs), len(self.evaluator.outputs)
-        return (
-            np.array([evaluation.point for evaluation in good]).reshape(len(good), inputs),
-            np.array([evaluation.output for evaluation in good]).reshape(len(good), outputs),
-        )
+        if block_size is not None and X is None:
+            msg = "block_size= is about the rows of a design; give it as X too: clean(X, block_size=...)"
+            raise ValueError(msg)
+        found = self.evaluations if X is None else self._looked_up(X)
+        return clean_pairs(found, len(self.evaluator.inputs), len(self.evaluator.outputs), block_size)
+
+    def probability_bounds(self, X: Any, operator: Any, threshold: float, output: str | int = 0) -> Bounds:
+        """Return the probability of a threshold event between the bounds that failed points leave open.
+
+        Parameters
+        ----------
+        X : 2-d sequence of float, shape (size, input dimension)
+            A sample of the input distribution, evaluated before.
+        operator : ot.ComparisonOperator or callable
+            As ``ot.Greater()``.
+        threshold : float
+            What the output is compared with.
+        output : str or int, optional
+            Which output. Default is the first.
+
+        Returns
+        -------
+        bounds : Bounds
+            ``lower`` and ``upper`` are m/N and (m + k)/N with m events and k failures among N points.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output.
+        """
+        names = self.evaluator.outputs
+        if isinstance(output, str) and output not in names:
+            msg = f"output={output!r}: the outputs are {', '.join(names[:20])}"
+            raise ValueError(msg)
+        index = names.index(output) if isinstance(output, str) else output
+        return probability_bounds(self._looked_up(X), operator, threshold, index)
 
     def as_dataframe(self) -> Any:
         """Return all records as a table, one row a point.
@@ -228,6 +292,7 @@ class Campaign:
         if self._owns_backend:
             self.backend.close()
         self.evaluator.close()
+        self._limits.close()
         self._close_store()
 
     def __enter__(self) -> Campaign:
@@ -240,6 +305,15 @@ class Campaign:
         """Close the store if it is ours."""
         if self._owns_store:
             self.store.close()
+
+    def _looked_up(self, X: Any) -> list[Evaluation | None]:
+        """Return what is on record of the points of a sample."""
+        known = self.store.keys()
+        return [self.store.last(key) if key in known else None for key in self._keys(self._points(X))]
+
+    def _where_kept(self) -> str:
+        """Return where the records are, in words."""
+        return "memory, until the end of this process" if self.store.in_memory else self.store.path
 
     def _points(self, X: Any) -> list[tuple[float, ...]]:
         """Return the sample as tuples, after a look at its shape."""
@@ -255,21 +329,34 @@ class Campaign:
 
     def _run(self, points: list[tuple[float, ...]]) -> Iterator[_Batch]:
         """Yield lists of index in the sample and evaluation, known ones first."""
-        with Progress(len(points), shown=self.verbosity) as progress:
-            first, twins, keys = self._sort_out(points)
-            recorded = self._recorded(first, keys)
-            unknown = first if not recorded else [index for index in first if index not in recorded]
-            batches = self._evaluate((Task(index, points[index]) for index in unknown), keys)
+        first, twins, keys = self._sort_out(points)
+        recorded = self._recorded(first, keys)
+        unknown = first if not recorded else [index for index in first if index not in recorded]
+        batches = self._evaluate((Task(index, points[index]) for index in unknown), keys)
+        failures: list[tuple[int, Evaluation]] = []
+        done = 0
+        with Progress(len(points), shown=self.verbosity) as progress, closing(batches):
             for batch in chain([list(recorded.items())], batches):
                 everywhere = batch if not twins else _with_twins(batch, twins)
                 progress.advance(everywhere)
                 yield everywhere
+                if self._failure_limit.max_failures is not None:
+                    failures += [result for result in everywhere if result[1].output is None]
+                    done += len(everywhere)
+                    if self._failure_limit.reached(len(failures), len(points)):
+                        raise self._failure_limit.error(
+                            self.evaluator.inputs,
+                            len(points),
+                            done - len(failures),
+                            failures,
+                            self._where_kept(),
+                        )
 
     def _sort_out(
         self, points: list[tuple[float, ...]]
     ) -> tuple[Sequence[int], dict[int, list[int]], list[bytes]]:
         """Return the indices to look at, those that repeat each of them, and all keys."""
-        keys = point_keys(points, self.match_digits)
+        keys = self._keys(points)
         if self.stochastic:
             for index, key in enumerate(keys):
                 occurrence = self._occurrences[key] = self._occurrences.get(key, -1) + 1
@@ -283,6 +370,10 @@ class Campaign:
                 twins.setdefault(seen[key], []).append(index)
         return sorted(seen.values()), twins, keys
 
+    def _keys(self, points: list[tuple[float, ...]]) -> list[bytes]:
+        """Return the keys of points."""
+        return point_keys(points, self.match_digits)
+
     def _recorded(self, indices: Sequence[int], keys: list[bytes]) -> dict[int, Evaluation]:
         """Return the records of the points that are not to run again."""
         known = self.store.keys()
@@ -292,128 +383,33 @@ class Campaign:
                 found[index] = self.store.last(keys[index])
         return found
 
+    def _settings(self) -> Callable[[dict[str, Any] | None], dict[str, Any] | None] | None:
+        """Return what changes the settings of a task when it goes out."""
+        if self._stragglers.factor is None:
+            return None
+        return partial(self._stragglers.settings, own=self.evaluator.timeout)
+
     def _again(self, status: str, attempts: int) -> bool:
         """Return whether a known point is to run again."""
         return status != "done" and attempts < self._allowed[status]
 
-    def _evaluate(self, tasks: Iterable[Task], keys: list[bytes]) -> Iterator[_Batch]:
+    def _evaluate(self, tasks: Iterable[Task], keys: list[bytes]) -> Generator[_Batch, None, None]:
         """Run tasks on the backend; record what ended together before it is yielded."""
-        queue = _Queue(tasks)
+        queue = TaskQueue(tasks, self.evaluator.retries, self._settings())
         if queue.is_empty():
             return
         running = self.backend.imap(self.evaluator, queue)
         try:
             for batch in running:
-                ended = batch
-                if any(evaluation.output is None for _, evaluation in batch):
-                    ended = [result for result in batch if not self._tried_again(result, queue)]
+                ended = queue.ended(batch)
+                self.evaluated += len(ended)
+                self._stragglers.measured(ended)
                 self.store.put_many([(keys[index], evaluation) for index, evaluation in ended])
                 yield ended
         finally:
             running.close()  # type: ignore[attr-defined]
 
-    def _tried_again(self, result: tuple[int, Evaluation], queue: _Queue) -> bool:
-        """Put a failed point back into the queue while it has retries left."""
-        index, evaluation = result
-        again = evaluation.output is None and evaluation.attempts <= self.evaluator.retries
-        if again:
-            queue.put(Task(index, evaluation.point, evaluation.attempts + 1))
-        return again
-
-    def _failure_text(self, size: int, failures: Sequence[tuple[int, Evaluation]]) -> str:
-        """Return the text of the error that lists the failed points."""
-        shown = 10
-        where = "memory, until the end of this process" if self.store.in_memory else self.store.path
-        lines = [
-            f"{len(failures)} of {size} points failed; the other {size - len(failures)} are done and kept in {where}. "
-            "Run again to try the failed ones again, or choose on_failure='nan' or a value.",
-            *(
-                f"- point {i}: {_described(self.evaluator.inputs, evaluation)}"
-                for i, evaluation in failures[:shown]
-            ),
-        ]
-        if len(failures) > shown:
-            lines.append(f"- and {len(failures) - shown} more: see campaign.failures()")
-        return "\n".join(lines)
-
-
-class _Queue(Iterator[Task]):
-    """Tasks to come; its end is not final, since failed points may come again."""
-
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self._fresh: Iterator[Task] = iter(tasks)
-        self._again: deque[Task] = deque()
-
-    def is_empty(self) -> bool:
-        """Return whether there is nothing to do at the beginning; then no worker needs to start."""
-        first = next(self._fresh, None)
-        if first is None:
-            return True
-        self._fresh = chain([first], self._fresh)
-        return False
-
-    def put(self, task: Task) -> None:
-        """Add a task."""
-        self._again.append(task)
-
-    def __next__(self) -> Task:
-        if self._again:
-            return self._again.popleft()
-        return next(self._fresh)
-
-
-def failure_value(on_failure: str | float) -> float | None:
-    """Return what stands for the output of a failed point; `None` if an error does.
-
-    Parameters
-    ----------
-    on_failure : {"raise", "nan"} or float
-        The choice.
-
-    Returns
-    -------
-    value : float or None
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-
-    Examples
-    --------
-    >>> failure_value("nan")
-    nan
-    """
-    if on_failure == "raise":
-        return None
-    if on_failure == "nan":
-        return float("nan")
-    if isinstance(on_failure, (int, float)) and not isinstance(on_failure, bool):
-        return float(on_failure)
-    msg = f"on_failure={on_failure!r}: accepted are 'raise', 'nan' and a number"
-    raise ValueError(msg)
-
 
 def _with_twins(batch: _Batch, twins: dict[int, list[int]]) -> _Batch:
     """Return evaluations for their points and for those that are the same."""
     return [(same, evaluation) for index, evaluation in batch for same in (index, *twins.get(index, ()))]
-
-
-def _allowed_attempts(rerun_failed: bool | int | Mapping[str, int]) -> dict[str, int]:
-    """Return attempts over all calls by status."""
-    if isinstance(rerun_failed, Mapping):
-        unknown = sorted(set(rerun_failed) - set(STATUSES))
-        if unknown:
-            msg = f"rerun_failed: {unknown} is no status; accepted are {', '.join(STATUSES[1:])}"
-            raise ValueError(msg)
-        return {**_RERUN, **rerun_failed}
-    if rerun_failed is True:
-        return dict(_RERUN)
-    return dict.fromkeys(_RERUN, int(rerun_failed))
-
-
-def _described(names: Sequence[str], evaluation: Evaluation) -> str:
-    """Return one failed point in words: its values, and why."""
-    values = ", ".join(f"{name}={value!r}" for name, value in zip(names, evaluation.point, strict=False))
-    text = evaluation.error.replace("\n", "\n    ")
-    return f"{values}: {evaluation.status} ({evaluation.cause}): {text}"

@@ -8,9 +8,21 @@ from typing import Any
 
 from .command import Command
 from .errors import InputError, OutputError
+from .fields import meshes_digest
+from .fingerprints import files_fingerprint, fingerprint
 from .parsers import Function, Parser
 
-__all__ = ["check_steps", "commands_of", "existing_path", "floats_of", "names_of", "parsers_of", "point_of"]
+__all__ = [
+    "check_steps",
+    "commands_of",
+    "existing_path",
+    "fingerprints_of",
+    "floats_of",
+    "names_of",
+    "parsers_of",
+    "point_of",
+    "used_elsewhere",
+]
 
 
 def names_of(description: Sequence[str] | int, letter: str) -> list[str]:
@@ -169,6 +181,27 @@ def floats_of(returned: Any) -> list[float]:
         raise OutputError(msg, "invalid", "not a number") from error
 
 
+def used_elsewhere(wrapper: Any, names: Sequence[str]) -> list[str]:
+    """Return the inputs that need not stand in a template.
+
+    Parameters
+    ----------
+    wrapper : Wrapper
+        With its commands.
+    names : sequence of str
+        The inputs.
+
+    Returns
+    -------
+    names : list of str
+        Those that a command has; all of them if the input is prepared by a step of the wrapper's own.
+    """
+    if "_prepare_input" in wrapper.overridden:
+        return list(names)
+    argvs = [str(command.argv) for command in wrapper.commands]
+    return [name for name in names if any(f"{{{name}}}" in argv for argv in argvs)]
+
+
 def check_steps(wrapper: Any, tokens: Sequence[str] | None) -> None:
     """Raise if a step of a wrapper has neither a default to work with nor code of its own.
 
@@ -200,3 +233,37 @@ def check_steps(wrapper: Any, tokens: Sequence[str] | None) -> None:
         raise InputError(msg)
     for command in wrapper.commands:
         command.check_names([*wrapper.inputs, "point", "cpus"])
+
+
+def fingerprints_of(wrapper: Any) -> dict[str, str]:
+    """Return what identifies the model that a wrapper is.
+
+    Parameters
+    ----------
+    wrapper : Wrapper
+        With its templates, commands, parsers and fields.
+
+    Returns
+    -------
+    fingerprints : dict of str
+        By ``"input"``, ``"run"`` and ``"parsers"``; the same on every machine.
+    """
+    return {
+        "input": fingerprint(
+            [
+                {name: bound.fingerprint() for name, bound in wrapper.templates.items()},
+                files_fingerprint(wrapper.files),
+            ]
+        ),
+        "run": fingerprint(
+            [
+                [command.fingerprint() for command in wrapper.commands],
+                wrapper.version,
+                type(wrapper).__qualname__,
+                sorted(wrapper.overridden),
+            ]
+        ),
+        "parsers": fingerprint(
+            [*(parser.fingerprint() for parser in wrapper.parsers), *meshes_digest(wrapper.fields).items()]
+        ),
+    }

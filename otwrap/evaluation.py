@@ -31,6 +31,7 @@ CAUSES = (
     "not a number",
     "out of range",
     "exception",
+    "transient",
     "worker lost",
     "cancelled",
 )
@@ -93,6 +94,8 @@ class Evaluation(NamedTuple):
         The work directory, if it was kept.
     start_time : float
         In seconds since the epoch.
+    settings : dict or None
+        What was changed for this attempt.
 
     Examples
     --------
@@ -114,6 +117,7 @@ class Evaluation(NamedTuple):
     host: str = ""
     workdir: str | None = None
     start_time: float = 0.0
+    settings: dict[str, Any] | None = None
 
     @property
     def done(self) -> bool:

@@ -16,6 +16,7 @@ from .evaluation import Evaluation, Task
 from .fields import component_names
 from .fingerprints import fingerprint
 from .payload import dump_payload
+from .retries import Retries
 from .wrapper import Wrapper
 
 __all__ = ["Evaluator", "FunctionEvaluator", "WrapperEvaluator", "evaluator_of"]
@@ -38,8 +39,8 @@ class Evaluator:
         Memory limit of one evaluation in bytes, where the model has one.
     files : tuple of str
         What must be where the evaluation runs.
-    retries : int
-        How many times a failed evaluation is tried again.
+    retries : Retries
+        When a failed evaluation is tried again.
     """
 
     inputs: tuple[str, ...]
@@ -49,7 +50,7 @@ class Evaluator:
     timeout: float | None = None
     memory: int | None = None
     files: tuple[str, ...] = ()
-    retries: int = 0
+    retries: Retries = Retries()
     _payload: bytes | None = None
 
     def __call__(self, task: Task) -> Evaluation:
@@ -97,7 +98,7 @@ class WrapperEvaluator(Evaluator):
 
     def __call__(self, task: Task) -> Evaluation:
         """Evaluate a task."""
-        return self.wrapper.evaluate(task.input, number=task.id, attempt=task.attempt)
+        return self.wrapper.evaluate(task.input, number=task.id, attempt=task.attempt, settings=task.settings)
 
     def prepare(self, point: Sequence[float], folder: str | os.PathLike[str]) -> None:
         """Write the input of a point into a folder, see :meth:`otwrap.Wrapper.prepare`."""

@@ -7,11 +7,12 @@ keeps nothing is therefore emptied and serves the next one.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import shutil
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import OutputError
@@ -19,10 +20,12 @@ from .files import empty_tree, remove_tree, safemakedirs
 from .process import release_folder, watch_folder
 from .workdir import expanded, make_folder
 
-__all__ = ["KEEP", "WorkFolders", "check_fresh", "file_stamps"]
+__all__ = ["KEEP", "SCRIPT", "WorkFolders", "check_fresh", "file_stamps"]
 
 #: Which work directories stay: those of failed evaluations, all, or none.
 KEEP = ("failed", "all", "none")
+#: What a kept folder holds to run its evaluation again by hand.
+SCRIPT = "reproduce.sh"
 
 
 class WorkFolders:
@@ -97,7 +100,13 @@ class WorkFolders:
         watch_folder(folder)
         return folder
 
-    def settle(self, folder: str | None, number: int | None, status: str) -> str | None:
+    def settle(
+        self,
+        folder: str | None,
+        number: int | None,
+        status: str,
+        script: Callable[[], str] | None = None,
+    ) -> str | None:
         """Keep a folder, or take it back, as the policy says.
 
         Parameters
@@ -108,6 +117,8 @@ class WorkFolders:
             Of the point, for the name of a kept folder.
         status : str
             Of the evaluation. Nothing is kept of a cancelled one: it has not failed, and runs again.
+        script : callable, optional
+            Returns the text of ``reproduce.sh``; asked only if the folder is kept.
 
         Returns
         -------
@@ -118,10 +129,10 @@ class WorkFolders:
             return None
         failed = status not in ("done", "cancelled")
         if status != "cancelled" and (self.policy == "all" or (self.policy == "failed" and failed)):
-            return self.keep(folder, number)
+            return _with_script(self.keep(folder, number), script)
         if status == "done" and self.keep_files:
             _prune(folder, self.keep_files)
-            return self.keep(folder, number)
+            return _with_script(self.keep(folder, number), script)
         self.give_back(folder)
         return None
 
@@ -192,6 +203,16 @@ def _remove(folder: str) -> None:
     """Remove a folder that nobody needs any more."""
     remove_tree(folder)
     release_folder(folder)
+
+
+def _with_script(folder: str, script: Callable[[], str] | None) -> str:
+    """Write the script into a folder that is kept, unless the code has a file of that name there."""
+    if script is not None:
+        # A full disk, which may be what the evaluation failed of, must not cost its record.
+        with contextlib.suppress(OSError), open(f"{folder}/{SCRIPT}", "x", encoding="utf-8") as file:
+            os.chmod(file.fileno(), 0o755)
+            file.write(script())
+    return folder
 
 
 def file_stamps(workdir: str, names: Iterable[str]) -> dict[str, tuple[int, int]]:

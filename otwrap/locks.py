@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import weakref
 from typing import IO
 
 __all__ = ["FileLock"]
@@ -14,7 +15,7 @@ class FileLock:
     """Hold an exclusive lock on a file beside what it protects.
 
     The system releases it when the process ends, however it ends; only a killed one leaves the file. The
-    file is opened close-on-exec, so the codes that are run do not inherit it.
+    file is opened close-on-exec, so the codes that are run do not inherit it, and forked children let go of it.
 
     Parameters
     ----------
@@ -50,11 +51,12 @@ class FileLock:
         if not _lock(file) or not _is_at(file, self.path):
             file.close()
             return False
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
         self._file = file
+        _held.add(self)
+        # Who has it is only told to others: on a full disk it is held all the same.
+        with contextlib.suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
         return True
 
     def holder(self) -> str:
@@ -79,6 +81,24 @@ class FileLock:
                 os.unlink(self.path)
             self._file.close()
             self._file = None
+            _held.discard(self)
+
+
+#: What this process holds. A forked child would hold it too, and on when this process is dead.
+_held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """Close the lock files in a forked child; the locks stay this process' parent's."""
+    for lock in list(_held):
+        if lock._file is not None:
+            lock._file.close()
+            lock._file = None
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 def _is_at(file: IO[str], path: str) -> bool:

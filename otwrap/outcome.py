@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from .command import Pattern
 from .declaration import floats_of
 from .errors import CommandError, EvaluationError, OutputError
 from .evaluation import Evaluation
-from .process import Completed
+from .process import Completed, find_any
 
-__all__ = ["explained", "failure_of", "note_run", "output_of"]
+__all__ = ["explained", "failure_of", "is_transient", "note_run", "output_of"]
 
 
 def output_of(returned: Any, names: Sequence[str], *, finite: bool) -> tuple[float, ...]:
@@ -104,6 +106,29 @@ def note_run(record: dict[str, Any], returned: Any, completed: Completed | None)
         record["wall_time"] = float(returned)
 
 
+def is_transient(patterns: Sequence[Pattern], error: Exception, workdir: str | None) -> bool:
+    """Return whether a failure says that it is not the point's fault.
+
+    Parameters
+    ----------
+    patterns : sequence of str or of (str, str)
+        Of transient faults.
+    error : Exception
+        What was raised.
+    workdir : str or None
+        The work directory.
+
+    Returns
+    -------
+    is_transient : bool
+    """
+    if not patterns:
+        return False
+    if workdir is not None and find_any(patterns, workdir) is not None:
+        return True
+    return any(isinstance(p, str) and re.search(p, str(error), re.MULTILINE) for p in patterns)
+
+
 def failure_of(x: Sequence[float], error: Exception, text: str, record: dict[str, Any]) -> Evaluation:
     """Return the evaluation that a failure makes.
 
@@ -116,7 +141,7 @@ def failure_of(x: Sequence[float], error: Exception, text: str, record: dict[str
     text : str
         What to tell of it.
     record : dict
-        The other attributes.
+        The other attributes; a ``cause`` among them counts more than that of the error.
 
     Returns
     -------
@@ -131,4 +156,4 @@ def failure_of(x: Sequence[float], error: Exception, text: str, record: dict[str
         point = tuple(map(float, x))
     except (TypeError, ValueError):
         point = ()
-    return Evaluation(point, None, status, cause, text, **record)
+    return Evaluation(point, None, status, record.pop("cause", cause), text, **record)

@@ -11,9 +11,11 @@ import numpy as np
 import openturns as ot
 
 from .backends import Backend
-from .campaign import Campaign, failure_value
+from .campaign import Campaign
 from .errors import BackendUnavailable
+from .failures import failure_value
 from .fields import common_mesh, components_of
+from .idle import OneAtATime
 from .store import Store
 
 __all__ = ["FieldFunction", "Parallelizer"]
@@ -44,7 +46,7 @@ class Parallelizer(ot.Function):
     on_failure : {"raise", "nan"} or float, optional
         What stands for the output of a failed point: an error, after all other points have been
         finished and kept (default), nan, or a value.
-    on_change, rerun_failed, stochastic, match_digits
+    on_change, rerun_failed, stochastic, match_digits, max_failures, straggler_factor, limits
         See :class:`otwrap.Campaign`.
 
     Attributes
@@ -87,6 +89,9 @@ class Parallelizer(ot.Function):
         rerun_failed: bool | int | Mapping[str, int] = True,
         stochastic: bool = False,
         match_digits: int | None = None,
+        max_failures: int | float | None = None,
+        straggler_factor: float | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         _refuse_settings(dask_args=dask_args, slurmcluster_kw=slurmcluster_kw, ipp_client_kw=ipp_client_kw)
         failure_value(on_failure)
@@ -99,6 +104,9 @@ class Parallelizer(ot.Function):
             rerun_failed=rerun_failed,
             stochastic=stochastic,
             match_digits=match_digits,
+            max_failures=max_failures,
+            straggler_factor=straggler_factor,
+            limits=limits,
             verbosity=verbosity,
         )
         self._door = _Door(self.campaign, model, on_failure)
@@ -165,6 +173,7 @@ class _Door(ot.OpenTURNSPythonFunction):
         self.on_failure = on_failure
         #: OpenTURNS hands over only the text of an error, so the error itself waits here.
         self.raised: BaseException | None = None
+        self._alone = OneAtATime(campaign.backend, campaign.evaluator.cpus)
         # OpenTURNS looks for these names to know that the model has its own derivatives.
         for name, public in (("_gradient", "gradient"), ("_hessian", "hessian")):
             own = getattr(model, name, None) or _analytical(model, public)
@@ -177,11 +186,14 @@ class _Door(ot.OpenTURNSPythonFunction):
 
     def _exec_sample(self, X: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
         """Evaluate a sample."""
+        before = self.campaign.evaluated
         try:
-            return self.campaign.outputs(X, self.on_failure)
+            outputs = self.campaign.outputs(X, self.on_failure)
         except BaseException as error:
             self.raised = error
             raise
+        self._alone.note(len(X), self.campaign.evaluated - before)
+        return outputs
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Door:
         # OpenTURNS copies functions that it combines or renames; campaign and workers stay the same ones.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ class Progress:
     """
 
     def __init__(self, total: int, *, shown: bool) -> None:
-        self._failed = 0
+        self._causes: Counter[str] = Counter()
         self._bar: Any = None
         if shown and total > 1 and _visible():
             from tqdm.auto import tqdm
@@ -46,10 +47,11 @@ class Progress:
         """
         if self._bar is None:
             return
-        failed = sum(evaluation.output is None for _, evaluation in batch)
+        failed = [evaluation.cause or evaluation.status for _, evaluation in batch if evaluation.output is None]
         if failed:
-            self._failed += failed
-            self._bar.set_postfix(failed=self._failed, refresh=False)
+            self._causes.update(failed)
+            causes = ", ".join(f"{cause} {count}" for cause, count in self._causes.most_common(3))
+            self._bar.set_postfix_str(f"failed {self._causes.total()}: {causes}", refresh=False)
         self._bar.update(len(batch))
 
     def __enter__(self) -> Progress:

@@ -10,28 +10,26 @@ the cost of a record does not grow with the store. The last record of a key coun
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-import threading
-import time
-import weakref
-from collections.abc import Iterator, KeysView, Sequence
-from itertools import count
-from typing import Any
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 
-from .database import COLUMNS, INSERT, INSERT_DONE, connect, from_row, made_by, split_rows, to_row
+from .database import append, delete, explained
 from .errors import StoreError
 from .evaluation import Evaluation
 from .fingerprints import difference
-from .locks import FileLock
+from .known import Known
+from .provenance import provenance, told
+from .rows import COLUMNS, INSERT, INSERT_DONE, from_row, split_rows, to_row
+from .storefile import StoreFile
 
 __all__ = ["Store"]
 
-_MEMORY = ":memory:"
+#: Records that are read at a time.
+_PIECE = 1000
 
 
-class Store:
+class Store(StoreFile):
     """Evaluations kept in a file.
 
     Parameters
@@ -57,27 +55,8 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, readonly: bool = False) -> None:
-        self.path = _MEMORY if path is None else os.path.abspath(os.path.expanduser(os.fspath(path)))
-        self.readonly = readonly
-        self._mutex = threading.RLock()
-        self._lock = FileLock(self.path + ".lock")
-        self._model: int | None = None
-        #: key -> row of the last record; and for those not done also status and attempts so far.
-        self._rows: dict[bytes, int] = {}
-        self._open: dict[bytes, tuple[str, int]] = {}
-        self._prepare_file()
-        try:
-            self._connection = connect(self.path, readonly=self.readonly)
-        except BaseException:
-            self._lock.release()
-            raise
-        # A script that does not close its store leaves no lock behind either.
-        self._finalizer = weakref.finalize(self, _close, self._connection, self._lock)
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the store ends with the process."""
-        return self.path == _MEMORY
+        super().__init__(path, readonly=readonly)
+        self._known = Known()
 
     def select(
         self,
@@ -86,6 +65,7 @@ class Store:
         fingerprints: dict[str, str],
         *,
         on_change: str = "refuse",
+        source: str | os.PathLike[str] | None = None,
     ) -> None:
         """Choose the model whose evaluations are read and written.
 
@@ -98,22 +78,27 @@ class Store:
         on_change : {"refuse", "rerun"}, optional
             What happens if the store was made by a model that differs: refuse (default), or keep
             what it has as history and run everything again.
+        source : path, optional
+            The folder of the model's source, for the commit that the store notes; see
+            :func:`otwrap.provenance.source_folder`. Default is that of the running script.
 
         Raises
         ------
         StoreError
-            If the model differs and `on_change` is ``"refuse"``.
+            If the model differs and `on_change` is ``"refuse"``, or the file is damaged.
         """
         if on_change not in ("refuse", "rerun"):
             msg = f"on_change={on_change!r}: accepted are 'refuse' and 'rerun'"
             raise ValueError(msg)
         wanted = {"inputs": list(inputs), "outputs": list(outputs), **fingerprints}
-        models = self._models()
-        same = [number for number, model in models if model == wanted]
-        if not same and models and on_change == "refuse":
-            msg = f"the store {self.path} {difference(models[-1][1], wanted)}"
+        there = self.models()
+        same = [number for number, model in there if model == wanted]
+        if not same and there and on_change == "refuse":
+            msg = f"the store {self.path} {difference(there[-1][1], wanted)}"
             raise StoreError(msg)
-        self._model = same[-1] if same else self._add_model(inputs, outputs, fingerprints)
+        maker = {} if self.in_memory else provenance(source)
+        self._model = same[-1] if same else self._add_model(wanted, told(maker))
+        self._note_maker(maker)
         self._load_keys()
 
     def put(self, key: bytes, evaluation: Evaluation) -> None:
@@ -150,22 +135,17 @@ class Store:
         rows, others = split_rows(model, records)
         with self._mutex:
             try:
-                first = self._insert(
+                first = append(
+                    self._connection,
                     (INSERT_DONE, rows),
                     (INSERT, [(model, key, *to_row(evaluation)) for key, evaluation in others]),
                 )
             except sqlite3.Error as error:
-                msg = (
-                    f"the store {self.path} could not record {len(records)} evaluation(s): {error}. What was "
-                    "recorded before is safe; free some space or mend the permissions, and run again"
-                )
-                raise StoreError(msg) from error
-            keys = [row[1] for row in rows]
-            self._rows.update(zip(keys, count(first), strict=False))
-            for key in keys if self._open else ():
-                self._open.pop(key, None)
+                what = f"could not record {len(records)} evaluation(s); what was recorded before is safe"
+                raise explained(error, self.path, what) from error
+            self._known.add_done([row[1] for row in rows], first)
             for row, (key, evaluation) in enumerate(others, first + len(rows)):
-                self._index(key, row, evaluation.status, evaluation.attempts)
+                self._known.add(key, row, evaluation.status, evaluation.attempts)
 
     def get(self, key: bytes) -> Evaluation | None:
         """Return the last record of a key.
@@ -180,7 +160,7 @@ class Store:
         evaluation : Evaluation or None
             `None` if the key is not known.
         """
-        return self.last(key) if key in self._rows else None
+        return self.last(key) if key in self._known.rows else None
 
     def last(self, key: bytes) -> Evaluation:
         """Return the last record of a known key.
@@ -194,7 +174,7 @@ class Store:
         -------
         evaluation : Evaluation
         """
-        return self.evaluation(self._rows[key])
+        return self.evaluation(self._known.rows[key])
 
     def keys(self) -> KeysView[bytes]:
         """Return a view on the keys that are known.
@@ -203,7 +183,7 @@ class Store:
         -------
         keys : set-like of bytes
         """
-        return self._rows.keys()
+        return self._known.keys()
 
     def known(self, key: bytes) -> tuple[str, int]:
         """Return the status of a known key and the attempts spent on it over all calls.
@@ -218,7 +198,7 @@ class Store:
         known : (str, int)
             Attempts are counted only while the point is not done.
         """
-        return self._open.get(key, ("done", 1))
+        return self._known.status(key)
 
     def evaluation(self, number: int) -> Evaluation:
         """Return a record by its number in the store.
@@ -235,21 +215,37 @@ class Store:
         Raises
         ------
         StoreError
-            If there is no such record.
+            If there is no such record, or it cannot be read.
         """
-        with self._mutex:
+        with self._reading():
             row = self._connection.execute(
                 f"SELECT {COLUMNS} FROM evaluations WHERE id = ?", (number,)
             ).fetchone()
-        if row is None:
-            msg = f"the store {self.path} has no evaluation {number}; it has {len(self)}"
-            raise StoreError(msg)
-        return from_row(row)
+            if row is not None:
+                return from_row(row)
+        msg = f"the store {self.path} has no evaluation {number}; it has {len(self)}"
+        raise StoreError(msg)
 
     def items(self) -> Iterator[tuple[int, Evaluation]]:
         """Yield number and last record of each point, in the order they were recorded."""
-        for number in sorted(self._rows.values()):
-            yield number, self.evaluation(number)
+        for number, _, evaluation in self.entries():
+            yield number, evaluation
+
+    def entries(self) -> Iterator[tuple[int, bytes, Evaluation]]:
+        """Yield number, key and last record of each point, in the order they were recorded."""
+        rows, number = self._known.rows, 0
+        while True:
+            # In pieces, so that who writes meanwhile does not wait.
+            with self._reading():
+                piece = self._connection.execute(
+                    f"SELECT id, key, {COLUMNS} FROM evaluations WHERE id > ? AND model = ? ORDER BY id LIMIT ?",
+                    (number, self._model, _PIECE),
+                ).fetchall()
+                found = [(row[0], row[1], from_row(row[2:])) for row in piece if rows.get(row[1]) == row[0]]
+            yield from found
+            if len(piece) < _PIECE:
+                return
+            number = piece[-1][0]
 
     def description(self) -> tuple[list[str], list[str]]:
         """Return the input and output description of the selected model, or of the last one.
@@ -258,140 +254,75 @@ class Store:
         -------
         description : (list of str, list of str)
         """
-        models = dict(self._models())
-        if not models:
+        there = dict(self.models())
+        if not there:
             return [], []
-        model = models[self._model if self._model is not None else max(models)]
+        model = there[self._model if self._model is not None else max(there)]
         return model["inputs"], model["outputs"]
 
-    def maker(self) -> tuple[str, float] | None:
-        """Return who made the last model's part of the store, and when.
+    def remove(self, keys: Iterable[bytes]) -> int:
+        """Forget points: all their records, former ones included, are overwritten.
+
+        Parameters
+        ----------
+        keys : iterable of bytes
+            Of points of the selected model.
 
         Returns
         -------
-        maker : (str, float) or None
-            Program and machine in words, and seconds since the epoch.
+        records : int
+            How many were removed.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written; then all are there.
         """
+        wanted = list(keys)
         with self._mutex:
-            row = self._connection.execute(
-                "SELECT made_by, made_at FROM models ORDER BY id DESC LIMIT 1"
-            ).fetchone()
-        return None if row is None else (row[0], row[1])
+            try:
+                records = delete(self._connection, self._model, wanted)
+            except sqlite3.Error as error:
+                raise explained(error, self.path, "could not remove records; all are there") from error
+            self._known.forget(wanted)
+        return records
 
     def select_last(self) -> None:
         """Choose the model that was used last, to look at its evaluations."""
-        models = self._models()
-        if models:
-            self._model = models[-1][0]
-            self._load_keys()
+        there = self.models()
+        if there:
+            self.select_number(there[-1][0])
+
+    def select_number(self, number: int) -> None:
+        """Choose a model by its number in the store, to look at its evaluations.
+
+        Parameters
+        ----------
+        number : int
+            As :meth:`models` gives it.
+
+        Raises
+        ------
+        StoreError
+            If there is no such model.
+        """
+        numbers = [there for there, _ in self.models()]
+        if number not in numbers:
+            msg = f"the store {self.path} has no model {number}; it has {', '.join(map(str, numbers)) or 'none'}"
+            raise StoreError(msg)
+        self._model = number
+        self._load_keys()
 
     def __len__(self) -> int:
-        return len(self._rows)
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file and give its lock back. May be called twice."""
-        with self._mutex:
-            self._finalizer()
-
-    def _prepare_file(self) -> None:
-        """Make the folder and take the writer's lock."""
-        if self.in_memory:
-            return
-        if self.readonly:
-            if not os.path.exists(self.path):
-                msg = f"there is no store {self.path}; `otwrap run ... --store FILE` makes one"
-                raise StoreError(msg)
-            return
-        try:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            acquired = self._lock.acquire()
-        except OSError as error:
-            msg = f"the store {self.path} cannot be written: {error}; give a path in a writable folder"
-            raise StoreError(msg) from error
-        if not acquired:
-            msg = (
-                f"the store {self.path} is being written by {self._lock.holder()}; "
-                "wait for it to end, or give another store"
-            )
-            raise StoreError(msg)
-
-    def _models(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return number and identity of each model in the file."""
-        with self._mutex:
-            rows = self._connection.execute(
-                "SELECT id, inputs, outputs, fingerprints FROM models ORDER BY id"
-            ).fetchall()
-        return [
-            (
-                number,
-                {"inputs": json.loads(inputs), "outputs": json.loads(outputs), **json.loads(fingerprints)},
-            )
-            for number, inputs, outputs, fingerprints in rows
-        ]
-
-    def _add_model(self, inputs: Sequence[str], outputs: Sequence[str], fingerprints: dict[str, str]) -> int:
-        """Write a model's identity and return its number."""
-        if self.readonly:
-            msg = f"the store {self.path} was opened only to be read"
-            raise StoreError(msg)
-        with self._mutex:
-            cursor = self._connection.execute(
-                "INSERT INTO models (inputs, outputs, fingerprints, made_by, made_at) VALUES (?, ?, ?, ?, ?)",
-                (
-                    json.dumps(list(inputs)),
-                    json.dumps(list(outputs)),
-                    json.dumps(fingerprints, sort_keys=True),
-                    made_by(),
-                    time.time(),
-                ),
-            )
-        return int(cursor.lastrowid or 0)
+        return len(self._known.rows)
 
     def _load_keys(self) -> None:
         """Read the keys of the selected model into memory."""
-        self._rows.clear()
-        self._open.clear()
-        with self._mutex:
-            for row, key, status, attempts in self._connection.execute(
-                "SELECT id, key, status, attempts FROM evaluations WHERE model = ? ORDER BY id",
-                (self._model,),
-            ):
-                self._index(key, row, status, attempts)
-
-    def _index(self, key: bytes, row: int, status: str, attempts: int) -> None:
-        """Note where the last record of a key is."""
-        self._rows[key] = row
-        if status == "done":
-            if self._open:
-                self._open.pop(key, None)
-        else:
-            before = self._open.get(key)
-            self._open[key] = (status, attempts + (before[1] if before else 0))
-
-    def _insert(self, *statements: tuple[str, list[tuple[Any, ...]]]) -> int:
-        """Append rows in one transaction and return the number of the first."""
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            last = connection.execute("SELECT max(id) FROM evaluations").fetchone()[0] or 0
-            for statement, rows in statements:
-                if rows:
-                    connection.executemany(statement, rows)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return int(last) + 1
-
-
-def _close(connection: sqlite3.Connection, lock: FileLock) -> None:
-    """Close the file, then give the lock back."""
-    connection.close()
-    lock.release()
+        where = "FROM evaluations WHERE model = ? AND status"
+        with self._reading():
+            self._known.load(
+                self._connection.execute(f"SELECT key, id {where} = 'done' ORDER BY id", (self._model,)),
+                self._connection.execute(
+                    f"SELECT id, key, status, attempts {where} != 'done' ORDER BY id", (self._model,)
+                ),
+            )

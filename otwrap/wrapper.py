@@ -12,21 +12,33 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import openturns as ot
 
-from .declaration import check_steps, commands_of, existing_path, names_of, parsers_of, point_of
+from .declaration import (
+    check_steps,
+    commands_of,
+    existing_path,
+    fingerprints_of,
+    names_of,
+    parsers_of,
+    point_of,
+    used_elsewhere,
+)
 from .evaluation import Evaluation
-from .fields import component_names, fields_of, meshes_digest
+from .fields import component_names, fields_of
 from .files import copy_or_link
-from .fingerprints import files_fingerprint, fingerprint
 from .folders import WorkFolders, check_fresh, file_stamps
-from .outcome import explained, failure_of, note_run, output_of
+from .outcome import explained, failure_of, is_transient, note_run, output_of
 from .process import Completed, run_chain
+from .reproduce import reproduction_of
+from .retries import Retries
 from .steps import STEPS, step_arguments
-from .template import Jinja, Template, bind_all
+from .template import Templates, bind_all
+from .variants import changed_by, variant_of
 from .workdir import current_directory
 
 __all__ = ["Wrapper"]
@@ -50,8 +62,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         Outputs that are fields, such as a curve over time: name -> its `ot.Mesh` or `ot.RegularGrid`. Such an
         output is one number per vertex, and :meth:`otwrap.Parallelizer.field` makes an
         `ot.PointToFieldFunction` of it.
-    templates : dict, optional
-        The file to write -> the template it comes from: a path, a `Template` or a `Jinja`.
+    templates : dict, Tree or path, optional
+        The file to write -> the template it comes from: a path, a `Template` or a `Jinja`; or a whole folder
+        of templates, a `Tree` or its path.
     tokens : sequence of str, optional
         The token of each input, for templates given by path.
     command : sequence of str, str, Command or list of these, optional
@@ -66,8 +79,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         Link them instead of copying. Default is `False`.
     version : str, optional
         Of the code: another version makes stored evaluations those of another model.
-    retries : int, optional
-        How many times a failed evaluation is tried again in the same call. Default is 0.
+    retries : int or Retries, optional
+        How many times a failed evaluation is tried again in the same call; delays, changed settings and
+        transient faults are told by a :class:`Retries`. Default is 0.
     base_temp_work_dir : path, optional
         The folder below which work directories are made; environment variables are expanded where the
         evaluation runs. Default is the system's temporary folder.
@@ -123,7 +137,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         outputs: Sequence[str] | int,
         *,
         fields: Mapping[str, ot.Mesh] | None = None,
-        templates: Mapping[str, str | os.PathLike[str] | Template | Jinja] | None = None,
+        templates: Templates | None = None,
         tokens: Sequence[str] | None = None,
         command: Any = None,
         parsers: Sequence[Callable[[str], Any]] = (),
@@ -131,7 +145,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         files: Sequence[str | os.PathLike[str]] = (),
         link_files: bool = False,
         version: str | None = None,
-        retries: int = 0,
+        retries: int | Retries = 0,
         base_temp_work_dir: str | os.PathLike[str] | None = None,
         keep: str = "failed",
         keep_files: Sequence[str] = (),
@@ -146,19 +160,16 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         super().__init__(len(input_names), len(output_names))
         self.setInputDescription(input_names)
         self.setOutputDescription(output_names)
-        if retries < 0:
-            msg = f"retries={retries!r}: give 0 or a positive number"
-            raise ValueError(msg)
         self.inputs, self.outputs = tuple(input_names), tuple(output_names)
         self.commands = commands_of(command, timeout)
         self.templates = bind_all(
-            templates or {}, input_names, tokens, used_elsewhere=self._used_elsewhere(input_names)
+            templates or {}, input_names, tokens, used_elsewhere=used_elsewhere(self, input_names)
         )
         self.parsers = parsers_of(parsers)
         self.files = tuple(existing_path(path) for path in files)
         self.link_files = link_files
         self.version = version
-        self.retries = retries
+        self.retries = retries if isinstance(retries, Retries) else Retries(retries)
         self.nominal = None if nominal is None else point_of(nominal, len(input_names))
         self.distribution = distribution
         self.allow_nan = allow_nan
@@ -172,8 +183,16 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         read = tuple(name for parser in self.parsers for name in parser.files)
         self.may_be_stale = read if self.files or self.templates else ()
         check_steps(self, tokens)
+        self.variants = [variant_of(self, step, templates or {}, tokens) for step in self.retries.retry_with]
 
-    def evaluate(self, x: Sequence[float], *, number: int | None = None, attempt: int = 1) -> Evaluation:
+    def evaluate(
+        self,
+        x: Sequence[float],
+        *,
+        number: int | None = None,
+        attempt: int = 1,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Evaluation:
         """Evaluate one point. A failing code is told in the record and never raises.
 
         Parameters
@@ -184,12 +203,17 @@ class Wrapper(ot.OpenTURNSPythonFunction):
             Of the point in its sample, for the name of a kept work directory and ``{point}``.
         attempt : int, optional
             Which try this is. Default is 1.
+        settings : dict, optional
+            What is changed for it, see :class:`Retries`.
 
         Returns
         -------
         evaluation : Evaluation
         """
-        return self._attempt(x, number, attempt)[0]
+        if not settings:
+            return self._attempt(x, number, attempt)[0]
+        changed: Wrapper = changed_by(self, settings)
+        return changed._attempt(x, number, attempt)[0]._replace(settings=dict(settings))
 
     def run(self, command: Any, workdir: str | os.PathLike[str]) -> Completed:
         """Run a command in a work directory, timed; for a ``_run_code`` of one's own.
@@ -211,8 +235,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         CommandError, CommandTimeout
             If the command fails.
         """
-        values = getattr(_last, "values", None)
-        completed = run_chain(commands_of(command, None), os.fspath(workdir), values=values)
+        values, chain = getattr(_last, "values", None), commands_of(command, None)
+        getattr(_last, "ran", []).append(chain)
+        completed = run_chain(chain, os.fspath(workdir), values=values)
         _last.completed = completed
         return completed
 
@@ -265,25 +290,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         fingerprints : dict of str
             By ``"input"``, ``"run"`` and ``"parsers"``; the same on every machine.
         """
-        return {
-            "input": fingerprint(
-                [
-                    {name: bound.fingerprint() for name, bound in self.templates.items()},
-                    files_fingerprint(self.files),
-                ]
-            ),
-            "run": fingerprint(
-                [
-                    [command.fingerprint() for command in self.commands],
-                    self.version,
-                    type(self).__qualname__,
-                    sorted(self.overridden),
-                ]
-            ),
-            "parsers": fingerprint(
-                [*(parser.fingerprint() for parser in self.parsers), *meshes_digest(self.fields).items()]
-            ),
-        }
+        return fingerprints_of(self)
 
     def close(self) -> None:
         """Remove the spare work directories. The wrapper can be used again."""
@@ -299,6 +306,7 @@ class Wrapper(ot.OpenTURNSPythonFunction):
 
     def _run_code(self, workdir: str) -> Completed:
         """Run the command."""
+        _last.ran.append(self.commands)
         return run_chain(self.commands, workdir, values=_last.values)
 
     def _parse_output(self, workdir: str) -> Sequence[float]:
@@ -320,7 +328,8 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         """Return the record of one try, and what was raised."""
         started, clock = time.time(), time.perf_counter()
         record: dict[str, Any] = {"attempts": attempt, "host": _HOST, "start_time": started}
-        workdir = None
+        workdir, _last.ran = None, []
+        again = partial(reproduction_of, self, x, number, attempt, _last.ran)
         try:
             point = point_of(x, len(self.inputs))
             if "_exec" in self.overridden or "_exec_sample" in self.overridden:
@@ -331,11 +340,14 @@ class Wrapper(ot.OpenTURNSPythonFunction):
                 output = self._evaluate_in(workdir, point, number, record)
         except Exception as error:  # the promise: a failure is a value
             record.setdefault("wall_time", time.perf_counter() - clock)
-            record["workdir"] = self.folders.settle(workdir, number, getattr(error, "status", "failed"))
+            status = getattr(error, "status", "failed")
+            if is_transient(self.retries.transient, error, workdir):
+                record["cause"], status = "transient", "cancelled"
+            record["workdir"] = self.folders.settle(workdir, number, status, again)
             text = explained(error, workdir, record["workdir"])
             return failure_of(x, error, text, record), error
         record.setdefault("wall_time", time.perf_counter() - clock)
-        record["workdir"] = self.folders.settle(workdir, number, "done")
+        record["workdir"] = self.folders.settle(workdir, number, "done", again)
         return Evaluation(point, output, **record), None
 
     def _evaluate_in(
@@ -395,14 +407,6 @@ class Wrapper(ot.OpenTURNSPythonFunction):
         """Check what a step returned; parsers have checked that their numbers are finite."""
         own = bool(self.overridden & {"_parse_output", "_exec", "_exec_sample"})
         return output_of(returned, self.outputs, finite=own and not self.allow_nan)
-
-    def _used_elsewhere(self, names: Sequence[str]) -> list[str]:
-        """Return the inputs that need not stand in a template."""
-        if "_prepare_input" in self.overridden:
-            return list(names)
-        return [
-            name for name in names if any(f"{{{name}}}" in str(command.argv) for command in self.commands)
-        ]
 
     def __getstate__(self) -> dict[str, Any]:
         # A distribution is for studies, not for evaluations, and may be large.

@@ -140,7 +140,10 @@ def test_negative_numbers(folder: Path, typed: list[str]) -> None:
         (["-X", "1", "nan"], "value 2 (b) is 'nan', not a finite number"),
         (["-X"], "-X has no values"),
         (["-X", "1", "2", "-X", "3", "4"], "given twice"),
-        ([], "give exactly one of -X VALUE..., --design FILE.csv and --monte-carlo N; 0 are given"),
+        (
+            [],
+            "give exactly one of -X VALUE..., --design FILE.csv, --grid NAME=VALUES and --monte-carlo N; 0 are given",
+        ),
         (["-X", "1", "2", "--monte-carlo", "3"], "2 are given"),
         (["-X", "1", "2", "--seed", "3"], "--seed and --distribution go with --monte-carlo"),
         (["-X", "1", "2", "--n-cpus", "0"], "give a positive number, or -1"),
@@ -491,7 +494,7 @@ def test_output_that_is_missing(folder: Path) -> None:
     run_all()
     Path("runs/point-000000/output.txt").unlink()
     run("collect", "code_model.py:Code", "--folder", "runs", "--store", "s.db")
-    (group,) = run_json("failures", "s.db")
+    (group,) = run_json("failures", "s.db")["groups"]
     assert group["cause"] == "output missing" and "output.txt" in group["example"]["error"]
 
 
@@ -609,11 +612,15 @@ def test_show(store: str) -> None:
 
 
 def test_failures(store: str) -> None:
-    """`failures` groups by cause, with an example of each."""
-    (group,) = run_json("failures", store)
+    """`failures` groups by what the errors say, with an example of each."""
+    told = run_json("failures", store)
+    assert (told["points"], told["failed"]) == (3, 1)
+    (group,) = told["groups"]
     assert (group["cause"], group["count"], group["ids"]) == ("exit code", 1, [2])
+    assert group["message"] == "the command ended with exit code 4 (allowed: 0): a is an unlucky number"
     assert group["example"]["input"] == {"a": 13.0, "b": 2.0}
-    assert "failed (exit code): 1 point(s), for example 2: a=13.0, b=2.0" in run("failures", store).stdout
+    text = run("failures", store).stdout
+    assert "1 x failed (exit code): the command" in text and "for example 2: a=13.0, b=2.0" in text
 
 
 def test_export_csv(store: str) -> None:

@@ -29,15 +29,17 @@ PACKAGE = ROOT / "otwrap"
 #: the layer of the design; a letter is a floor in it.
 LAYERS = """
 0   errors logs files cpus locks formats steps payload
-1   dumps evaluation workdir template parsers guardian fingerprints command designs models fields
-1b  process progress database
-1c  declaration folders
-1d  outcome
+1   dumps evaluation workdir template parsers guardian fingerprints command designs models fields provenance known messages separation pages
+1b  process progress database failures cleaning rows
+1c  declaration folders retries integrity storefile
+1d  outcome reproduce variants repair
 2   wrapper store schedulers tables
-3   function backends evaluator
+2b  merging
+3   function backends evaluator drafts explanation
+3b  limits idle
 4   campaign submission
 5   parallelizer map sweep
-5b  doctor
+5b  doctor testing
 6   cli report
 6b  __main__
 7   __init__ examples

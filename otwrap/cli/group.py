@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ __all__ = ["ModelGroup", "otwrap"]
 
 #: Command -> the module that has it, in the order of the help.
 _COMMANDS = {
+    "new": "new",
     "run": "run",
     "check": "check",
     "prepare": "elsewhere",
@@ -25,7 +27,10 @@ _COMMANDS = {
     "status": "records",
     "show": "records",
     "failures": "records",
+    "replay": "replay",
     "export": "export",
+    "import": "imports",
+    "store": "store",
     "backends": "backends",
 }
 
@@ -42,7 +47,8 @@ class _Group(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f".{_COMMANDS[cmd_name]}", __package__)
-        command: click.Command = getattr(module, cmd_name)
+        # `import` is a word of Python.
+        command: click.Command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
         return command
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from ..campaign import Campaign, failure_value
+from ..campaign import Campaign
 from ..evaluation import Evaluation
 from ..evaluator import Evaluator, evaluator_of
+from ..failures import failure_value
 from ..fields import abridged, listed
 from .command import Command
 from .dumping import dump_pair

@@ -1,8 +1,9 @@
-"""The points of a command: one from ``-X``, those of a design, or some drawn at random."""
+"""The points of a command: one from ``-X``, those of a design or a grid, or some drawn at random."""
 
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,10 +11,13 @@ from typing import Any, NamedTuple
 import click
 
 from ..designs import read_design
+from ..drafts import GrammarError, read_values
 from ..models import Found, find_model
 from .output import remark
 
 __all__ = ["Points", "found_of", "model_argument", "point_of", "points_of", "sample_options"]
+
+_MOST = 1_000_000
 
 model_argument = click.argument("model", metavar="MODEL")
 
@@ -73,6 +77,14 @@ def sample_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "by position if it has none.",
             ),
             click.option(
+                "--grid",
+                multiple=True,
+                metavar="NAME=VALUES",
+                help="All combinations of the values of some inputs, the others at the nominal point; once for each "
+                "input, as in --grid F=[1,2,5] --grid 'E=linspace(1, 2, 5)'. A range is start:step:end, and "
+                "logspace(a, b, n) goes from 10^a to 10^b.",
+            ),
+            click.option(
                 "--monte-carlo", type=click.IntRange(min=1), metavar="N", help="N points drawn at random."
             ),
             click.option(
@@ -109,14 +121,20 @@ def points_of(found: Found, inputs: Sequence[str], options: Any) -> Points:
     Raises
     ------
     click.UsageError
-        If there is not exactly one of the three ways, or a value is no number.
+        If there is not exactly one of these ways, or a value is no number.
     DesignError, ModelError
         If the design or the distribution does not fit.
     """
-    ways = [bool(options.point), options.design is not None, options.monte_carlo is not None]
+    ways = [
+        bool(options.point),
+        options.design is not None,
+        bool(options.grid),
+        options.monte_carlo is not None,
+    ]
     if sum(ways) != 1:
         raise click.UsageError(
-            f"give exactly one of -X VALUE..., --design FILE.csv and --monte-carlo N; {sum(ways)} are given"
+            f"give exactly one of -X VALUE..., --design FILE.csv, --grid NAME=VALUES and --monte-carlo N; "
+            f"{sum(ways)} are given"
         )
     if options.monte_carlo is None and (options.seed is not None or options.distribution is not None):
         raise click.UsageError("--seed and --distribution go with --monte-carlo N")
@@ -124,6 +142,8 @@ def points_of(found: Found, inputs: Sequence[str], options: Any) -> Points:
         return Points([point_of(options.point, inputs)], True)
     if options.design is not None:
         return Points(_designed(options.design, inputs), False)
+    if options.grid:
+        return Points(_combined(found, inputs, options.grid), False)
     return Points(_drawn(found, inputs, options), False)
 
 
@@ -174,6 +194,34 @@ def _designed(path: str, inputs: Sequence[str]) -> list[tuple[float, ...]]:
     if design.ignored:
         remark(f"{path}: columns that are no input are left out: {', '.join(map(repr, design.ignored))}")
     return design.points
+
+
+def _combined(found: Found, inputs: Sequence[str], grid: Sequence[str]) -> list[tuple[float, ...]]:
+    """Return all combinations of the values of some inputs; those of the last one change fastest."""
+    values: dict[str, list[float]] = {}
+    for text in grid:
+        name, equals, typed = (part.strip() for part in text.partition("="))
+        if not equals or name not in inputs:
+            close = difflib.get_close_matches(name, inputs, 1)
+            hint = f"; is {close[0]!r} meant?" if equals and close else ""
+            raise click.UsageError(f"--grid {text}: NAME=VALUES is expected, of {', '.join(inputs)}{hint}")
+        if name in values:
+            raise click.UsageError(f"--grid {text}: {name} is given twice; its values go into one list")
+        try:
+            values[name] = read_values(typed)
+        except GrammarError as error:
+            raise click.UsageError(f"--grid {name}: {error}") from None
+    nominal: Any = getattr(found.model, "nominal", None)
+    if nominal is None and (rest := [name for name in inputs if name not in values]):
+        raise click.UsageError(
+            f"{found.name} has no nominal point: give --grid for {', '.join(rest)} too, of one value if need be"
+        )
+    levels = [values.get(name) or [nominal[i]] for i, name in enumerate(inputs)]
+    size = math.prod(map(len, levels))
+    if size > _MOST:
+        raise click.UsageError(f"--grid: these are {size} points; at most {_MOST} are made")
+    remark(f"{size} points: {' x '.join(str(len(level)) for level in levels)}")
+    return list(itertools.product(*levels))
 
 
 def _drawn(found: Found, inputs: Sequence[str], options: Any) -> list[tuple[float, ...]]:

@@ -11,7 +11,7 @@ from .search import has_folder, search
 if TYPE_CHECKING:
     from . import Command
 
-__all__ = ["script", "setup_lines", "shell_text"]
+__all__ = ["reproduction", "script", "setup_lines", "shell_text"]
 
 _HEAD = """\
 #!/bin/sh
@@ -20,19 +20,33 @@ _HEAD = """\
 # A time limit needs the program `timeout`; a run that reached it has the exit code 124 or 137.
 """
 
-_MAIN = """\
+_PLACE = """\
 cd -- "$(dirname -- "$0")" || exit 1
 me=./$(basename -- "$0")
 shell=$(command -v bash || command -v sh)
-rm -f exit_code.txt times.txt
+"""
 
-now() { date +%s.%N | sed 's/[.][^0-9].*$//'; }
-
+# `timeout` leaves the group of the terminal, so that Ctrl-C has to be handed on; and a shell takes the standard
+# input of what it does not wait for away.
+_LIMITED = """\
 limited() {
     seconds=$1
     shift
-    if command -v timeout >/dev/null 2>&1; then timeout -k 2 "$seconds" "$@"; else "$@"; fi
+    if command -v timeout >/dev/null 2>&1; then
+        timeout -k 2 "$seconds" "$@" <&3 3<&- &
+        child=$!
+        trap 'kill -TERM "$child"; wait "$child"; exit 130' HUP INT TERM
+        wait "$child"
+    else
+        "$@" <&3 3<&-
+    fi
 }
+"""
+
+_NOTED = """\
+rm -f exit_code.txt times.txt
+
+now() { date +%s.%N | sed 's/[.][^0-9].*$//'; }
 
 end() {
     stop=$(now)
@@ -44,6 +58,13 @@ end() {
 }
 
 start=$(now)
+"""
+
+_TOLD = """\
+end() {
+    echo "exit code $1; what was printed is in" std*.txt >&2
+    exit "$1"
+}
 """
 
 
@@ -77,7 +98,7 @@ def script(command: Command | Sequence[Command], values: Mapping[str, str] | Non
     ...
         exec beam -x beam.xml
     ...
-    limited 60 "$shell" "$me" work-1 </dev/null >>stdout.txt 2>>stderr.txt
+    limited 60 "$shell" "$me" work-1 3</dev/null >>stdout.txt 2>>stderr.txt
     code=$?
     end "$code"
     <BLANKLINE>
@@ -86,14 +107,88 @@ def script(command: Command | Sequence[Command], values: Mapping[str, str] | Non
     if not commands:
         msg = "there is no command to write a script for"
         raise ValueError(msg)
-    parts = [_HEAD, 'case "${1-}" in']
-    for number, one in enumerate(commands, 1):
-        parts += [f"work-{number})", _work(one, values), "    exit ;;"]
-    parts += ["esac\n", _MAIN]
-    for number, one in enumerate(commands, 1):
-        parts.append(_call(one, number))
-        if number < len(commands):
-            codes = "|".join(str(code % 256) for code in one.ok_codes)
+    return _assembled([_HEAD], [commands], values, _NOTED)
+
+
+def reproduction(
+    chains: Sequence[Sequence[Command]],
+    values: Mapping[str, str] | None = None,
+    *,
+    about: Sequence[str] = (),
+    needs: Sequence[str] = (),
+) -> str:
+    """Return a POSIX shell script that runs an evaluation again, by hand, in the folder that it is in.
+
+    Parameters
+    ----------
+    chains : sequence of sequence of Command
+        What was run: each chain as by :func:`otwrap.process.run_chain`, one after the other.
+    values : mapping of str, optional
+        What ``{name}`` stands for.
+    about : sequence of str, optional
+        What the reader is to know, a line each.
+    needs : sequence of str, optional
+        Input files, without which it does not start.
+
+    Returns
+    -------
+    text : str
+        To be run by ``sh`` from anywhere. What was printed is written anew; the exit status is the code's.
+
+    Raises
+    ------
+    ValueError
+        If there is no command.
+
+    Examples
+    --------
+    >>> from otwrap import Command
+    >>> print(reproduction([[Command("beam -x beam.xml")]], about=["point 3"], needs=["beam.xml"]))
+    #!/bin/sh
+    # point 3
+    ...
+    """
+    if not any(chains):
+        msg = "there is no command to write a script for"
+        raise ValueError(msg)
+    notes = "\n".join(["#!/bin/sh", *(f"# {line}".rstrip() for line in _lines(about)), ""])
+    stems = range(1, max(map(len, chains)) + 1)
+    streams = [f"std{name}{_stem(number)}.txt" for number in stems for name in ("out", "err")]
+    before = [
+        f"[ -e {shlex.quote(f'./{name}')} ] || {{ echo {shlex.quote(f'{name} is missing here')} >&2; exit 1; }}"
+        for name in needs
+    ]
+    return _assembled([notes], chains, values, "\n".join([*before, f"rm -f {' '.join(streams)}\n", _TOLD]))
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    """Return texts line by line: what begins in a comment must not go on as a command."""
+    return [line for text in texts for line in text.splitlines() or [""]]
+
+
+def _stem(number: int) -> str:
+    """Return what stands between ``stdout`` and ``.txt`` for a command of a chain."""
+    return "" if number == 1 else f".{number}"
+
+
+def _assembled(
+    head: Sequence[str],
+    chains: Sequence[Sequence[Command]],
+    values: Mapping[str, str] | None,
+    functions: str,
+) -> str:
+    """Return a script that calls itself for each command."""
+    placed = [(command, _stem(number)) for chain in chains for number, command in enumerate(chain, 1)]
+    parts = [*head, 'case "${1-}" in']
+    for number, (command, _) in enumerate(placed, 1):
+        parts += [f"work-{number})", _work(command, values), "    exit ;;"]
+    parts += ["esac\n", _PLACE, functions]
+    if any(command.timeout for command, _ in placed):
+        parts.append(_LIMITED)
+    for number, (command, stem) in enumerate(placed, 1):
+        parts.append(_call(command, number, stem))
+        if number < len(placed):
+            codes = "|".join(str(code % 256) for code in command.ok_codes)
             parts.append(f'case $code in {codes}) ;; *) end "$code" ;; esac\n')
     return "\n".join([*parts, 'end "$code"', ""])
 
@@ -172,11 +267,12 @@ def _indented(lines: Sequence[str]) -> str:
     return "\n".join(f"    {line}" for line in "\n".join(lines).split("\n"))
 
 
-def _call(command: Command, number: int) -> str:
+def _call(command: Command, number: int, stem: str) -> str:
     """Return the lines that run a command and note its exit code."""
     limit = f"limited {command.timeout:g} " if command.timeout else ""
     stdin = shlex.quote(f"./{command.stdin}") if command.stdin else "/dev/null"
-    stem = "" if number == 1 else f".{number}"
-    streams = f"<{stdin} >>stdout{stem}.txt 2>>stderr{stem}.txt"
-    note = "# The memory limit is not kept here.\n" if command.memory else ""
+    # See `limited`.
+    stdin = f"3<{stdin}" if limit else f"<{stdin}"
+    streams = f"{stdin} >>stdout{stem}.txt 2>>stderr{stem}.txt"
+    note = f"# The memory limit of {command.memory} bytes is not kept here.\n" if command.memory else ""
     return f'{note}{limit}"$shell" "$me" work-{number} {streams}\ncode=$?'

@@ -59,7 +59,8 @@ def built(source: str | os.PathLike[str], *arguments: str) -> Path:
     # A home may be shared by machines of several kinds, and by several versions of the source.
     kind = f"{sys.platform} {platform.machine()} {arguments} ".encode()
     stamp = hashlib.sha256(kind + source.read_bytes()).hexdigest()[:16]
-    target = _cache() / f"{source.stem}-{stamp}"
+    # The stamp names the folder: a program's name is a part of what identifies a model in a store.
+    target = _cache() / stamp / source.stem
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         # Each process builds for itself, and the last rename wins: nobody runs a half-written file.

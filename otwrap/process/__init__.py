@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from ..command import Command, script
-from .failures import judge, limit_error
+from .failures import find_any, judge, limit_error
 from .live import Completed, Live
 from .registry import adopt_orphans, end_all, ours, release_folder, watch_folder
 from .streams import tail
@@ -22,6 +22,7 @@ __all__ = [
     "Completed",
     "adopt_orphans",
     "end_all",
+    "find_any",
     "judge",
     "release_folder",
     "run",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..command import Command
+from ..command import Command, Pattern
 from ..errors import CommandError, CommandTimeout
 from .streams import find_pattern, tail
 
 if TYPE_CHECKING:
     from .live import Live
 
-__all__ = ["judge", "limit_error", "told"]
+__all__ = ["find_any", "judge", "limit_error", "told"]
 
 _HINTS = {
     "SIGSEGV": "the code crashed: a mistake in it, or a stack too small for it (setup='ulimit -s unlimited')",
@@ -132,6 +133,34 @@ def _ending(exit_code: int, command: Command) -> tuple[str, str, str, str]:
     else:
         hint = "ok_codes= says which exit codes mean success"
     return f"the command ended with exit code {exit_code} (allowed: {allowed})", "failed", "exit code", hint
+
+
+def find_any(patterns: Sequence[Pattern], workdir: str) -> str | None:
+    """Return the first line that one of some patterns finds in a work directory.
+
+    Parameters
+    ----------
+    patterns : sequence of str or of (str, str)
+        A regular expression for the streams of all commands, or a pair of a file and an expression.
+    workdir : str
+        The work directory.
+
+    Returns
+    -------
+    line : str or None
+        `None` if there is none.
+    """
+    for pattern in patterns:
+        if isinstance(pattern, str):
+            names = [n for stem in ("stdout", "stderr") for n in glob.glob(f"{stem}*.txt", root_dir=workdir)]
+            expression = pattern
+        else:
+            names, expression = [pattern[0]], pattern[1]
+        for name in names:
+            line = find_pattern(f"{workdir}/{name}", expression)
+            if line is not None:
+                return line
+    return None
 
 
 def _by_patterns(command: Command, workdir: str, stem: str) -> tuple[str, str, str, str]:

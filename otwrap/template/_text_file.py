@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import copy
 import difflib
 import hashlib
 import json
@@ -11,14 +12,30 @@ import stat
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import InputError
 from ..formats import NumberFormat, Spec
 from ._checks import Tokens, hint, quoted
 
-__all__ = ["BoundTemplate", "Formats", "PathLike", "TextFile", "number_formats", "places", "unused"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "BoundTemplate",
+    "Formats",
+    "PathLike",
+    "Source",
+    "TextFile",
+    "codec_of",
+    "near",
+    "number_formats",
+    "places",
+    "read_source",
+    "unused",
+]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -47,7 +64,7 @@ class BoundTemplate(ABC):
 
     Parameters
     ----------
-    template : Template or Jinja
+    template : Template, Jinja or what a Tree holds
         Where it comes from.
     inputs : sequence of str
         The names of the components of a point.
@@ -68,7 +85,7 @@ class BoundTemplate(ABC):
         The permissions of what is written.
     """
 
-    def __init__(self, template: TextFile, inputs: Sequence[str], used: Iterable[str]) -> None:
+    def __init__(self, template: Source, inputs: Sequence[str], used: Iterable[str]) -> None:
         self.inputs = tuple(inputs)
         self.inputs_used = frozenset(used)
         self.overlaps: tuple[tuple[str, str], ...] = ()
@@ -146,27 +163,53 @@ class BoundTemplate(ABC):
         )
 
 
-class TextFile(ABC):
-    """What both styles share: a text file read once, number formats, constants."""
+class Source(ABC):
+    """What something in a work directory comes from."""
 
     style = ""
+    path: str
+    mode: int
+    #: Where errors say that it is: the file, or the folder of its tree.
+    place: str
+
+    @abstractmethod
+    def _bind(self, inputs: Sequence[str], tokens: Tokens) -> BoundTemplate:
+        """Bind to inputs whose names were checked."""
+
+    @abstractmethod
+    def fingerprint(self) -> dict[str, str]:
+        """Return what identifies it, without paths."""
+
+    def _near(self, name: str, token: str) -> str:
+        """Return what in it looks like an input that is not used."""
+        return ""
+
+
+class TextFile(Source):
+    """What both styles share: a text file read once, number formats, constants."""
 
     def __init__(
         self, path: PathLike, formats: Formats, constants: Mapping[str, Any] | None, encoding: str
     ) -> None:
         file = Path(path).absolute()
-        self.path = str(file)
-        self.source, mode = _read(file)
+        self.path = self.place = str(file)
+        self.source, mode = read_source(file)
         #: The owner may always write, or a point could not be run twice in a folder.
         self.mode = mode | stat.S_IWUSR
         self.encoding = encoding
-        self._bom, self._codec = _codec(self.source, encoding, self.path)
+        self._bom, self._codec = codec_of(self.source, encoding, self.path)
         self._default, self._formats = number_formats(formats, self.path)
         self.constants = _plain(constants, self.path)
 
     def _text(self) -> str:
         """Return the text without its byte order mark, line ends untouched."""
         return self.source[len(self._bom) :].decode(self._codec)
+
+    def _with_constants(self, constants: Mapping[str, Any]) -> Self:
+        """Return this template with other values for those of its constants that are named."""
+        changed = copy.copy(self)
+        changed.constants = {name: constants.get(name, value) for name, value in self.constants.items()}
+        return changed
 
     def _format_of(self, *names: str) -> NumberFormat:
         """Return the format of the first of `names` that has one of its own."""
@@ -177,14 +220,6 @@ class TextFile(ABC):
             if name not in known:
                 msg = f"formats of {self.path}: {name!r} is none of {quoted(known)}"
                 raise InputError(msg + hint(name, known))
-
-    @abstractmethod
-    def _bind(self, inputs: Sequence[str], tokens: Tokens) -> BoundTemplate:
-        """Bind to inputs whose names were checked."""
-
-    @abstractmethod
-    def _near(self, name: str, token: str) -> str:
-        """Return what in the file looks like an input that is not used."""
 
     def fingerprint(self) -> dict[str, str]:
         """Return what identifies the template, without paths.
@@ -205,7 +240,7 @@ class TextFile(ABC):
         }
 
 
-def _read(file: Path) -> tuple[bytes, int]:
+def read_source(file: Path) -> tuple[bytes, int]:
     """Return the content of a template and its permissions."""
     try:
         return file.read_bytes(), file.stat().st_mode & 0o777
@@ -219,7 +254,7 @@ def _read(file: Path) -> tuple[bytes, int]:
         raise InputError(f"the template {file} cannot be read: {error}") from error
 
 
-def _codec(source: bytes, encoding: str, path: str) -> tuple[bytes, str]:
+def codec_of(source: bytes, encoding: str, path: str) -> tuple[bytes, str]:
     """Return the byte order mark, empty without one, and the codec of what follows."""
     try:
         name = codecs.lookup(encoding).name.removesuffix("-sig")
@@ -264,20 +299,25 @@ def _plain(constants: Mapping[str, Any] | None, path: str) -> dict[str, Any]:
     return plain
 
 
-def unused(files: Mapping[str, TextFile], absent: Sequence[str], table: Mapping[str, str]) -> InputError:
+def unused(files: Mapping[str, Source], absent: Sequence[str], table: Mapping[str, str]) -> InputError:
     """Return the error of inputs that no template uses."""
     tokens = {name: token for token, name in table.items()}
     literal = any(file.style == "tokens" for file in files.values())
     named = [f"{name!r} (token {tokens.get(name, '?')!r})" if literal else repr(name) for name in absent]
-    near = "".join(file._near(name, tokens.get(name, name)) for name in absent for file in files.values())
+    hints = "".join(near(files, name, tokens.get(name, name)) for name in absent)
     plural = "s" * (len(absent) > 1)
     example = ", ".join(repr(f"@{name}") for name in absent)
     return InputError(
-        f"no template uses the input{plural} {', '.join(named)}; looked in {places(files)}.{near} "
+        f"no template uses the input{plural} {', '.join(named)}; looked in {places(files)}.{hints} "
         "Write the token (in Jinja, the name) where the value goes, or say what the tokens are, in the "
         f"order of the inputs: tokens=[{example}, ...]; or remove the input{plural}."
     )
 
 
-def places(files: Mapping[str, TextFile]) -> str:
-    return ", ".join(dict.fromkeys(file.path for file in files.values()))
+def near(files: Mapping[str, Source], name: str, token: str) -> str:
+    """Return what in the files looks like an input that is not used; the first few finds will do."""
+    return "".join(islice(filter(None, (file._near(name, token) for file in files.values())), 3))
+
+
+def places(files: Mapping[str, Source]) -> str:
+    return ", ".join(dict.fromkeys(file.place for file in files.values()))

@@ -6,10 +6,14 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ._checks import Tokens, check_tokens, checked_names, hint, line_of, listed, token_table
 from ._text_file import BoundTemplate, Formats, PathLike, TextFile, unused
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Template"]
 
@@ -67,6 +71,8 @@ class Template(TextFile):
     """
 
     style = "tokens"
+    #: Whether every token and constant must appear in this very file.
+    _alone = True
 
     def __init__(
         self,
@@ -86,11 +92,11 @@ class Template(TextFile):
             self.mark = None if mark is None else re.compile(mark)
         except re.error as error:
             raise InputError(f"mark={mark!r} is no regular expression: {error}") from error
-        self._constant_texts = {token: self._constant(token) for token in self.constants}
+        self._write_constants()
         if tokens is not None:
             check_tokens(tokens, self.constants)
             appear = {token for _, _, token in self._found(tokens)}
-            if absent := [token for token in tokens if token not in appear]:
+            if self._alone and (absent := [token for token in tokens if token not in appear]):
                 near = "".join(self._near("", token) for token in absent)
                 raise InputError(f"{listed('token', absent)} not in {self.path}.{near}")
 
@@ -141,6 +147,14 @@ class Template(TextFile):
             self._check_ends(table)
         return bound
 
+    def _write_constants(self) -> None:
+        self._constant_texts = {token: self._constant(token) for token in self.constants}
+
+    def _with_constants(self, constants: Mapping[str, Any]) -> Self:
+        changed = super()._with_constants(constants)
+        changed._write_constants()
+        return changed
+
     def _constant(self, token: str) -> str:
         """Return the text of a constant."""
         value = self.constants[token]
@@ -164,7 +178,7 @@ class Template(TextFile):
         pattern = "|".join(map(re.escape, names))
         found = [(m.start(), m.end(), m.group()) for m in re.finditer(pattern, text)] if names else []
         appear = {token for _, _, token in found}
-        if absent := [token for token in self.constants if token not in appear]:
+        if self._alone and (absent := [token for token in self.constants if token not in appear]):
             near = "".join(self._near("", token) for token in absent)
             raise InputError(f"{listed('constant', absent)} not in {self.path}.{near}")
         if self.mark:
@@ -239,7 +253,8 @@ class Template(TextFile):
         near = difflib.get_close_matches(token.casefold(), folded, 1, 0.6)
         if not near:
             return ""
-        return f" Near {token!r}: {folded[near[0]]!r} in line {line_of(text, text.index(folded[near[0]]))}."
+        where = "" if self._alone else f" of {self.path}"
+        return f" Near {token!r}: {folded[near[0]]!r} in line {line_of(text, text.index(folded[near[0]]))}{where}."
 
 
 class _BoundTokens(BoundTemplate):

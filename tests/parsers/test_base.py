@@ -19,7 +19,10 @@ import pytest
 import otwrap.parsers
 from otwrap.errors import InputError, OutputError
 from otwrap.parsers import (
+    Binary,
     Csv,
+    Curve,
+    FortranRecord,
     Function,
     Hdf5,
     Json,
@@ -70,12 +73,15 @@ ALL: list[Parser] = [
     Stdout(pattern="y = (.)"),
     Stdout(),
     Csv("out.csv", "u", row="all"),
+    Curve(Csv("out.csv", "t", row="all"), Csv("out.csv", "u", row="all"), [0.0, 1.0], valid=(0, 1)),
     Json("out.json", "nodes[3].u", valid=(float("-inf"), 1)),
     Xml("out.xml", "a", "b"),
     Npy("out.npy", (0, slice(1, 2), ...)),
     Npz("out.npz", "u"),
     Hdf5("out.h5", "u"),
     NetCdf("out.nc", "u", -1),
+    Binary("out.bin", [("t", "<f8"), ("u", "<f4", 3)], (-1, 0), field="u", count=None, ending=b"END"),
+    FortranRecord("out.dat", ">f8", -1, slice(2), marker=">i8"),
     Function(count_files, ["a.txt", "b.txt"]),
     Function(functools.partial(max, 3)),
     Size(["out.txt"]),
