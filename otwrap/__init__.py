@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from .evaluation import Evaluation
+    from .explanation import explain_failures
     from .files import safemakedirs
     from .function import FunctionDecorator
     from .logs import Debug, create_logger
@@ -67,6 +68,7 @@ __all__ = [
     "backends",
     "create_logger",
     "dump_array",
+    "explain_failures",
     "load_array",
     "main",
     "parsers",
@@ -82,6 +84,7 @@ _ROOMS = {
     "errors": "BackendError BackendUnavailable CommandError CommandTimeout EvaluationError InputError "
     "OtwrapError OutputError SampleError SchedulerError StoreError",
     "evaluation": "Evaluation",
+    "explanation": "explain_failures",
     "files": "safemakedirs",
     "function": "FunctionDecorator",
     "logs": "Debug create_logger",

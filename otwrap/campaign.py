@@ -26,6 +26,8 @@ from .evaluator import evaluator_of
 from .failures import FailureLimit, allowed_attempts, failure_text, failure_value
 from .limits import Limits, Stragglers
 from .progress import Progress
+from .provenance import source_folder
+from .reparsing import parsed_again
 from .retries import TaskQueue
 from .store import Store
 
@@ -48,7 +50,8 @@ class Campaign:
     store : path or Store, optional
         Where evaluations are kept. Default is memory.
     on_change : {"refuse", "rerun"}, optional
-        What happens if the store was made by a model that differs.
+        What happens if the store was made by a model that differs. If only its parsers do, kept work
+        directories are parsed again; refused is then what kept none.
     rerun_failed : bool, int or dict, optional
         Whether points that failed in an earlier call run again: up to how many attempts over all
         calls, for all or by status. Default (`True`) is a number that is smaller for time limits.
@@ -112,12 +115,15 @@ class Campaign:
         try:
             self._limits = Limits(limits, None if self.store.in_memory else self.store.path)
             self.evaluator = self._limits.around(self.evaluator)
+            mended = parsed_again(self.store, self.evaluator, on_change)
             self.store.select(
                 self.evaluator.inputs,
                 self.evaluator.outputs,
                 self.evaluator.fingerprints(),
-                on_change=on_change,
+                on_change=on_change if mended is None else "rerun",
+                source=source_folder(model),
             )
+            self.store.put_many(mended or [])
         except BaseException:
             self._close_store()
             raise
@@ -308,8 +314,8 @@ class Campaign:
 
     def _looked_up(self, X: Any) -> list[Evaluation | None]:
         """Return what is on record of the points of a sample."""
-        known = self.store.keys()
-        return [self.store.last(key) if key in known else None for key in self._keys(self._points(X))]
+        known, keys = self.store.keys(), point_keys(self._points(X), self.match_digits)
+        return [self.store.last(key) if key in known else None for key in keys]
 
     def _where_kept(self) -> str:
         """Return where the records are, in words."""
@@ -356,7 +362,7 @@ class Campaign:
         self, points: list[tuple[float, ...]]
     ) -> tuple[Sequence[int], dict[int, list[int]], list[bytes]]:
         """Return the indices to look at, those that repeat each of them, and all keys."""
-        keys = self._keys(points)
+        keys = point_keys(points, self.match_digits)
         if self.stochastic:
             for index, key in enumerate(keys):
                 occurrence = self._occurrences[key] = self._occurrences.get(key, -1) + 1
@@ -369,10 +375,6 @@ class Campaign:
             if seen[key] != index:
                 twins.setdefault(seen[key], []).append(index)
         return sorted(seen.values()), twins, keys
-
-    def _keys(self, points: list[tuple[float, ...]]) -> list[bytes]:
-        """Return the keys of points."""
-        return point_keys(points, self.match_digits)
 
     def _recorded(self, indices: Sequence[int], keys: list[bytes]) -> dict[int, Evaluation]:
         """Return the records of the points that are not to run again."""

@@ -7,12 +7,13 @@ import difflib
 import io
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .errors import OtwrapError
 
-__all__ = ["Design", "DesignError", "csv_text", "read_design"]
+__all__ = ["Design", "DesignError", "csv_text", "read_columns", "read_design"]
 
 #: In the order in which they are looked for; a line without any of them is split at blanks.
 _SEPARATORS = (";", "\t", "|", ",")
@@ -97,6 +98,51 @@ def read_design(path: str | os.PathLike[str], inputs: Sequence[str]) -> Design:
     return Design(points, header is not None, tuple(ignored))
 
 
+def read_columns(
+    path: str | os.PathLike[str], names: Sequence[str]
+) -> tuple[list[tuple[int, list[str]]], tuple[str, ...]]:
+    """Read some columns of a CSV file with a line of names, as texts.
+
+    Parameters
+    ----------
+    path : path
+        As for :func:`read_design`.
+    names : sequence of str
+        The columns to read.
+
+    Returns
+    -------
+    rows : list of (int, list of str)
+        The number of the line, and a text for each name; none where the line has another number of cells.
+    ignored : tuple of str
+        The other columns.
+
+    Raises
+    ------
+    DesignError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "runs.csv")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("b,a,id\\n2,,1\\n")
+    >>> read_columns(path, ["a", "b"])
+    ([(2, ['', '2'])], ('id',))
+    """
+    name = os.fspath(path)
+    lines = _lines(name)
+    table = _split(lines) if lines else [(0, [""])]
+    header = table[0][1]
+    columns, ignored = _by_name(name, header, names)
+    rows = [
+        (number, [cells[column] for column in columns] if len(cells) == len(header) else [])
+        for number, cells in table[1:]
+    ]
+    return rows, tuple(ignored)
+
+
 def csv_text(header: Sequence[str], table: Iterable[Sequence[Any]]) -> str:
     """Return a table as CSV, with the shortest text that reads back as the same double.
 
@@ -171,7 +217,10 @@ def _by_name(name: str, header: Sequence[str], inputs: Sequence[str]) -> tuple[l
     missing = [item for item in inputs if item not in header]
     if missing:
         close = difflib.get_close_matches(missing[0], header, 1)
+        units = [cell for cell in header if _without_unit(cell) == missing[0].lower()]
         hint = f"; is {close[0]!r} meant for {missing[0]!r}?" if close else ""
+        if units:
+            hint = f"; {units[0]!r} seems to be {missing[0]!r} with its unit: if that is the model's, write {missing[0]!r} alone, for nothing is converted"
         msg = (
             f"{name} has no column {', '.join(map(repr, missing))}; its columns are {', '.join(header)}, "
             f"the inputs are {', '.join(inputs)}{hint}"
@@ -183,6 +232,11 @@ def _by_name(name: str, header: Sequence[str], inputs: Sequence[str]) -> tuple[l
             f"{name} has the column {twice[0]!r} {header.count(twice[0])} times; once is expected"
         )
     return [header.index(item) for item in inputs], [item for item in header if item not in inputs]
+
+
+def _without_unit(cell: str) -> str:
+    """Return the name in a cell such as ``T [K]``, ``T (K)`` or ``T / K``."""
+    return re.split(r"[\[({/]", cell)[0].strip().lower()
 
 
 def _by_position(name: str, first: Sequence[str], inputs: Sequence[str]) -> list[int]:

@@ -121,11 +121,10 @@ def explain_failures(source: Any) -> FailureReport:
     --------
     >>> import openturns as ot
     >>> import otwrap as otw
-    >>> from otwrap.explanation import explain_failures
     >>> root = ot.PythonFunction(1, 1, lambda x: [x[0] ** 0.5 / (x[0] > 0.0)])
     >>> f = otw.Parallelizer(root, "serial", verbosity=False)
     >>> _ = f.campaign.map([[i / 10 - 2.0] for i in range(100)])
-    >>> print(*explain_failures(f.campaign).regions)
+    >>> print(*otw.explain_failures(f.campaign).regions)
     100 % of the failures have x0 <= 0, no good point does
     """
     if isinstance(source, (str, os.PathLike)):

@@ -127,7 +127,7 @@ def separating(inputs: Sequence[str], failed: Any, good: Any, *, level: float = 
     >>> points = [[i / 10, (7 * i) % 10] for i in range(100)]
     >>> regions = separating(["T", "p"], points[80:], points[:80])
     >>> print(*regions)
-    100 % of the failures have T > 8, no good point does
+    100 % of the failures have T > 7.9, no good point does
     """
     bad, fine = _table(failed, len(inputs)), _table(good, len(inputs))
     if len(bad) < 2 or not len(fine):
@@ -224,9 +224,10 @@ def _between(low: float, high: float) -> float:
     low, high = float(low), float(high)
     middle = low + (high - low) / 2.0
     for digits in range(1, 17):
-        value = float(f"{middle:.{digits}g}")
-        if low <= value < high:
-            return value
+        rounded = [float(f"{value:.{digits}g}") for value in (middle, low)]
+        fitting = [value for value in rounded if low <= value < high]
+        if fitting:
+            return min(fitting, key=lambda value: len(_number(value)))
     return low
 
 

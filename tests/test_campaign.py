@@ -176,7 +176,7 @@ def test_no_bar_in_a_batch_log(tmp_path):
 
 
 def test_a_bar_on_a_terminal(tmp_path):
-    """On a terminal the bar counts, and says how many failed."""
+    """On a terminal the bar counts, and says how many failed of what."""
     script = (
         "import openturns as ot, otwrap as otw, math\n"
         "f = otw.Campaign(ot.SymbolicFunction(['x'], ['log(x)']), 'serial')\n"
@@ -195,7 +195,7 @@ def test_a_bar_on_a_terminal(tmp_path):
     assert ended.wait() == 0
     os.close(leader)
     assert b"10/10" in text
-    assert b"failed=6" in text
+    assert b"failed 6: exception 6" in text
 
 
 def test_the_store_may_be_shared_by_an_open_object(tmp_path):

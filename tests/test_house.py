@@ -35,8 +35,8 @@ LAYERS = """
 1d  outcome reproduce variants repair
 2   wrapper store schedulers tables
 2b  merging
-3   function backends evaluator drafts explanation
-3b  limits idle
+3   function backends evaluator drafts explanation intake
+3b  limits idle reparsing
 4   campaign submission
 5   parallelizer map sweep
 5b  doctor testing

@@ -79,9 +79,7 @@ def test_nothing_is_left_out():
 
 def make(folder):
     """Return a simulator whose point i + 0.5 meets fault i, and no other point any."""
-    faults = [
-        Fault(**{**vars(case.fault), "where": f"{i} < x0 < {i + 1}"}) for i, case in enumerate(CASES)
-    ]
+    faults = [Fault(**{**vars(case.fault), "where": f"{i} < x0 < {i + 1}"}) for i, case in enumerate(CASES)]
     return FakeSimulator(
         2, 2, faults=faults, folder=folder, base_temp_work_dir=f"{folder}/work", timeout=2, memory="150 MB",
         failure="^ERROR: no conv", success="^NORMAL END", valid=(-1000, 1000),
@@ -215,7 +213,9 @@ def test_a_program_that_is_not_there(backend, tmp_path):
 
 def test_a_worker_that_dies_costs_its_point():
     """A code that kills its worker is tried once more in a fresh one, then recorded; nothing is left of it."""
-    simulator = FakeSimulator(1, faults=[Fault("children", where="x0 > 9"), Fault("worker lost", where="x0 > 9")])
+    simulator = FakeSimulator(
+        1, faults=[Fault("children", where="x0 > 9"), Fault("worker lost", where="x0 > 9")]
+    )
     points = [[float(i)] for i in range(11)]
     with otw.Campaign(simulator, "multiprocessing", 2) as campaign:
         evaluations = campaign.map(points)

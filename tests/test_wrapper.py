@@ -84,7 +84,8 @@ def test_kept_files_of_good_evaluations_move_to_a_shared_folder(tmp_path):
     evaluation = wrapper.evaluate([1.0, 2.0])
     folder = pathlib.Path(evaluation.workdir)
     assert folder.parent == tmp_path / "shared"
-    assert sorted(path.name for path in folder.iterdir()) == ["in.txt", "out.txt", "stderr.txt", "stdout.txt"]
+    kept = ["in.txt", "out.txt", "reproduce.sh", "stderr.txt", "stdout.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
 
 
 def test_base_folder_is_expanded_where_the_evaluation_runs(tmp_path, monkeypatch):

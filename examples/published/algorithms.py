@@ -24,13 +24,9 @@ def solve(name, seed=0, store=None):
             runs, clock = f.getEvaluationCallsNumber(), time.perf_counter()
             found = estimates(f, law, algorithm, size, next(iter(answers)))
             work = {"runs": f.getEvaluationCallsNumber() - runs, "seconds": time.perf_counter() - clock}
-            for (answer, reference), (ours, error) in zip(answers.items(), found):  # noqa: B905
-                row = {"problem": name, "answer": answer, "reference": reference, "ours": ours}
-                yield (
-                    row
-                    | {"std. error": error, "z": (ours - reference) / error, "algorithm": algorithm}
-                    | work
-                )
+            for (answer, reference), (ours, error) in zip(answers.items(), found, strict=False):
+                row = {"problem": name, "answer": answer, "algorithm": algorithm, "reference": reference}
+                yield row | {"ours": ours, "std. error": error, "z": (ours - reference) / error} | work
 
 
 def estimates(f, law, algorithm, size, answer):

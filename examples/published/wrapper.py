@@ -1,9 +1,4 @@
-"""The wrapper of the published problems.
-
-Run one of them by hand on one point::
-
-    python wrapper.py -X 4 2
-"""
+"""The wrapper of the published problems; ``python wrapper.py -X 4 2`` runs the first of them."""
 
 from __future__ import annotations
 
@@ -24,7 +19,10 @@ TOKENS = [f"@x{i + 1}" for i in range(8)]
 
 
 class Published(otw.Wrapper):
-    """The function of a published problem; `name` is one of ``PROBLEMS``."""
+    """The function of a published problem.
+
+    One executable has all formulas. Its input file has eight numbers, of which a problem needs the first ones.
+    """
 
     def __init__(self, name: str = "R - S") -> None:
         problem = PROBLEMS[name]

@@ -78,16 +78,17 @@ def new(options: Any) -> int:
 
 def _new(options: Any) -> int:
     answers = _given(options)
+    outputs = [_in_case(file, options.case) for file in options.outputs]
     case = Case(Path(options.case), answers.input_files)
     if options.only_list:
-        return _list(case, options.outputs)
+        return _list(case, outputs)
     into = Path(options.into or options.case)
     _check_free(into, [_WRAPPER], options)
     _check_free(Path.cwd(), [options.save_answers] if options.save_answers else [], options)
     talk = None if options.answers else _Terminal()
     if talk:
         answers = ask_inputs(talk, case.texts, answers)
-    with _output_files(case, answers, options.outputs) as (folder, written):
+    with _output_files(case, answers, outputs) as (folder, written):
         if talk:
             answers = ask_outputs(talk, folder, written, answers)
         made = draft(case, answers, folder)
@@ -110,11 +111,7 @@ def _new(options: Any) -> int:
 def _given(options: Any) -> Answers:
     """Return what is known at the start: the answers file, and the command line on top."""
     answers = read_answers(options.answers) if options.answers else Answers()
-    folder = Path(options.case).absolute()
-    files = [
-        os.path.relpath(Path(file).absolute(), folder) if Path(file).exists() else file
-        for file in options.files
-    ]
+    files = [_in_case(file, options.case) for file in options.files]
     commands = tuple({"argv": text} for text in options.commands)
     for command in commands:
         command_of(command)
@@ -124,6 +121,11 @@ def _given(options: Any) -> Answers:
         input_files=tuple(files) or answers.input_files,
         command=commands or answers.command,
     )
+
+
+def _in_case(file: str, case: str) -> str:
+    """Return a file relative to the case, if it was typed relative to the current folder."""
+    return os.path.relpath(Path(file).absolute(), Path(case).absolute()) if Path(file).exists() else file
 
 
 def _list(case: Case, outputs: Sequence[str]) -> int:
@@ -224,7 +226,7 @@ def _compared(made: Draft, again: Sequence[float]) -> str:
         shown = repr(values[0]) if output.over is None else f"{len(values)} values"
         differs = "as in the nominal case"
         if values != output.values:
-            differs = f"NOT as in the nominal case ({output.values[0]!r} there): is the code stochastic?"
+            differs = f"NOT as in the nominal case ({output.values[0]!r} there): is the code stochastic, or does a format lose digits?"
         lines.append(f"{output.name} = {shown}, {differs}")
     return "\n".join(lines)
 

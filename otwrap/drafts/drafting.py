@@ -130,7 +130,9 @@ def draft(case: Case, answers: Answers, outputs_in: Path) -> Draft:
     name = check_class_name(answers.name or class_name_for(case.names[0]))
     inputs = resolve_inputs(case.texts, answers)
     outputs = tuple(_of("outputs", answer, resolve_output, outputs_in) for answer in answers.outputs)
-    _check_apart(inputs, case.texts)
+    _check_apart(inputs)
+    for one in outputs:
+        check_name(one.name, [given.name for given in inputs])
     left, right, contents = marked(case.texts, {one.name: one.numbers for one in inputs})
     for command in commands:
         try:
@@ -334,7 +336,7 @@ def _of(key: str, answer: Any, resolve: Callable[[Any, Any], Any], where: Any) -
         raise AnswerError(f"{key}.{answer.name}: {error}") from None
 
 
-def _check_apart(inputs: Sequence[Input], texts: Texts) -> None:
+def _check_apart(inputs: Sequence[Input]) -> None:
     """Raise if two inputs replace one number."""
     taken: dict[Number, str] = {}
     for given in inputs:

@@ -88,7 +88,7 @@ def ask_inputs(talk: Talk, texts: Texts, answers: Answers) -> Answers:
             break
         if _tried(talk, command_of, {"argv": text}):
             commands.append({"argv": text})
-    default = class_name_for(answers.input_files[0] if answers.input_files else "")
+    default = class_name_for(next(iter(texts)).name)
     name = answers.name or _until(talk, "Name of the wrapper", check_class_name, default)
     return replace(answers, name=name, inputs=tuple(inputs), command=tuple(commands))
 
@@ -119,7 +119,7 @@ def ask_outputs(talk: Talk, folder: Path, files: Sequence[str], answers: Answers
     while file := _choose_file(talk, files, len(outputs) + 1, needed=not outputs):
         answer = _ask_output(talk, folder, file)
         if answer is not None:
-            taken = [one.name for one in outputs]
+            taken = [one.name for one in (*answers.inputs, *outputs)]
             name = _until(talk, "Its name", partial(check_name, taken=taken))
             outputs.append(replace(answer, name=name))
     return replace(answers, outputs=tuple(outputs))

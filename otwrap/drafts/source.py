@@ -175,13 +175,13 @@ def wrapper_source(name: str, laws: Sequence[str], arguments: dict[str, Any]) ->
 _NOTES = {
     "fields": ("Curves: one number at each of these values.",),
     "templates": (
-        "formats= says how a number is written: None keeps every digit, 'd' is a whole number, 'w20' has at",
-        "most 20 characters, 'D' is Fortran's exponent.",
+        "formats= says how a number is written: None keeps every digit, 'd' is a whole number, 'w20'",
+        "has at most 20 characters, 'D' is Fortran's exponent.",
     ),
     "files": ("Read by the code, and the same at every point.",),
     "command": (
-        "otw.Command([...], timeout=60, success=..., failure=...) sets limits, and says which messages of the",
-        "code mean that it failed although its exit code is 0.",
+        "otw.Command([...], timeout=60, success=..., failure=...) sets limits, and says which messages",
+        "of the code mean that it failed although its exit code is 0.",
     ),
     "parsers": ("valid=(low, high) refuses what cannot be a result.",),
 }

@@ -62,13 +62,15 @@ def built(source: str | os.PathLike[str], *arguments: str) -> Path:
     # The stamp names the folder: a program's name is a part of what identifies a model in a store.
     target = _cache() / stamp / source.stem
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
+        cache = target.parents[1]
+        cache.mkdir(parents=True, exist_ok=True)
         # Each process builds for itself, and the last rename wins: nobody runs a half-written file.
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
             program = Path(folder) / "program"
             # Without fused multiply-add, the digits are the same on all machines.
             flags = ["-O2", "-ffp-contract=off", "-o", str(program), str(source), *arguments, "-lm"]
             subprocess.run([*compiler, *flags], check=True, capture_output=True, text=True)
+            target.parent.mkdir(exist_ok=True)
             program.replace(target)
     if not os.access(target, os.X_OK):
         raise PermissionError(f"{target} may not be executed")
