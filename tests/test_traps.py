@@ -368,7 +368,7 @@ def test_default_backend_does_not_fork(tmp_path):
         import otwrap as otw
         from otwrap.testing import FakeSimulator
         import openturns as ot
-        ot.Normal(2).getSample(100000).computeQuantile(0.5)
+        ot.Normal(2).getSample(100000).computeQuantilePerComponent(0.5)
         forks = []
         os.register_at_fork(before=lambda: forks.append(1))
         with otw.Parallelizer(FakeSimulator(1), n_cpus=2, verbosity=False) as f:

@@ -90,7 +90,7 @@ def _groups(text: Text) -> Iterable[tuple[range, list[range]]]:
     while i < len(text):
         line = text.number(i).line
         numbers = text.span(line)
-        shape = (line, _shape(text, line, numbers))
+        shape = (line, text.around(line))
         if before is None or before[0] + 1 != line or before[1] != shape[1]:
             yield from _collapsed(waiting)
             waiting = []
@@ -104,16 +104,6 @@ def _collapsed(lines: list[range]) -> Iterable[tuple[range, list[range]]]:
         yield lines[0], lines[1:]
     else:
         yield from ((line, []) for line in lines)
-
-
-def _shape(text: Text, line: int, numbers: range) -> tuple[str, ...]:
-    """Return what of a line is no number, without blanks."""
-    content, start, parts = text.line(line), 0, []
-    for i in numbers:
-        number = text.number(i)
-        parts.append(content[start : number.column - 1].strip())
-        start = number.column - 1 + len(number.text)
-    return (*parts, content[start:].strip())
 
 
 def _count(n: int, word: str) -> str:

@@ -119,7 +119,7 @@ def ask_outputs(talk: Talk, folder: Path, files: Sequence[str], answers: Answers
     while file := _choose_file(talk, files, len(outputs) + 1, needed=not outputs):
         answer = _ask_output(talk, folder, file)
         if answer is not None:
-            taken = [one.name for one in (*answers.inputs, *outputs)]
+            taken = [one.name for one in answers.inputs] + [one.name for one in outputs]
             name = _until(talk, "Its name", partial(check_name, taken=taken))
             outputs.append(replace(answer, name=name))
     return replace(answers, outputs=tuple(outputs))

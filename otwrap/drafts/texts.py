@@ -176,6 +176,25 @@ class Text:
         last = self._lines[line] if line < len(self._lines) else len(self.content) + 1
         return range(bisect_left(self._starts, self._lines[line - 1]), bisect_left(self._starts, last))
 
+    def around(self, line: int) -> tuple[str, ...]:
+        """Return what of a line is no number, without the blanks around.
+
+        Parameters
+        ----------
+        line : int
+            From 1.
+
+        Returns
+        -------
+        parts : tuple of str
+            One more than there are numbers.
+        """
+        numbers = self.span(line)
+        end = self._lines[line] if line < len(self._lines) else len(self.content)
+        starts = [*self._starts[numbers.start : numbers.stop], end]
+        ends = [self._lines[line - 1], *self._ends[numbers.start : numbers.stop]]
+        return tuple(self.content[a:b].strip() for a, b in zip(ends, starts, strict=True))
+
     def after(self, position: int) -> int:
         """Return the first number that begins at a character or behind it.
 

@@ -27,7 +27,7 @@ _PROBES = (1.0, -3.0, 22.0, 1e-120)
 class _Mark(NamedTuple):
     """A value that was read: of which input, how it is written, and where it stands."""
 
-    index: int
+    component: int
     number: NumberFormat
     text: str
     place: str
@@ -84,15 +84,17 @@ def read_point(
     marks: list[_Mark] = []
     for name, bound in templates.items():
         path = os.path.join(folder, name)
+        # Files without values may have been cleared away since: a mesh, say.
+        if not bound.inputs_used and not os.path.isfile(path):
+            continue
         if isinstance(bound, _BoundTokens):
             marks += _marks(bound, path)
         elif not isinstance(bound, _BoundFile):
             msg = f"{name!r} comes from a template of Jinja, which cannot be read backwards; give the points in a table"
             raise InputError(msg)
-        # Links and empty folders say nothing, and large files may have been cleared away since.
-        elif type(bound) is _BoundFile and os.path.isfile(path) and _content(path) != bound._content:
+        elif type(bound) is _BoundFile and _content(path) != bound._content:
             raise InputError(f"{path} differs from the model's {bound.path}")
-    return tuple(_agreed(name, [mark for mark in marks if mark.index == i]) for i, name in enumerate(inputs))
+    return tuple(_agreed(name, [mark for mark in marks if mark.component == i]) for i, name in enumerate(inputs))
 
 
 def _content(path: str) -> bytes:
@@ -160,8 +162,8 @@ def _first_difference(literals: Sequence[str], fields: Mapping[int, Any], text: 
         if i in fields:
             found = number.match(text, place)
             if not found:
-                there = text[place : place + 20].splitlines()[:1] or [""]
-                return f"line {line_of(text, place)} of {path}: a number is expected for token {fields[i][3]!r}, not {there[0]!r}"
+                (there,) = text[place : place + 20].splitlines()[:1] or [""]
+                return f"line {line_of(text, place)} of {path}: a number is expected for token {fields[i][3]!r}, not {there!r}"
             # Blanks behind a number may be the template's.
             place = (
                 found.end()
