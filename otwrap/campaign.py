@@ -101,8 +101,8 @@ class Campaign:
         self._failure_limit = FailureLimit(max_failures)
         self._stragglers = Stragglers(straggler_factor)
         self.evaluator = evaluator_of(model)
-        self._owns_backend = isinstance(backend, str)
         self.backend = create_backend(backend, n_cpus)
+        self._owns_backend = self.backend is not backend
         self._owns_store = not isinstance(store, Store)
         self._allowed = allowed_attempts(rerun_failed)
         self.stochastic = stochastic

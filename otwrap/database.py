@@ -137,12 +137,20 @@ def connect(path: str, *, readonly: bool) -> sqlite3.Connection:
 
 def _open(path: str, *, readonly: bool) -> sqlite3.Connection:
     """Open the file by its path, or by a URI that says how."""
-    target = path
-    if readonly:
-        # In a folder where nothing can be written SQLite cannot make the files that readers share.
-        alone = not os.access(os.path.dirname(path) or ".", os.W_OK) and not log_size(path)
-        target = f"file:{quote(path)}?{'immutable=1' if alone else 'mode=ro'}"
+    target = f"file:{quote(path)}?{_mode(path)}" if readonly else path
     return sqlite3.connect(target, isolation_level=None, check_same_thread=False, uri=readonly, timeout=30)
+
+
+def _mode(path: str) -> str:
+    """Return how a file is opened that is only looked at."""
+    if log_size(path):
+        # Somebody writes, or was killed: the log stays as it is.
+        return "mode=ro"
+    if not os.access(os.path.dirname(path) or ".", os.W_OK):
+        # SQLite cannot make the files there that readers and writers share, and no writer could either.
+        return "immutable=1"
+    # Who may write takes these files away at the end; who only reads would leave them there.
+    return "mode=rw" if os.access(path, os.W_OK) else "mode=ro"
 
 
 def log_size(path: str) -> int:

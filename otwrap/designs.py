@@ -217,7 +217,7 @@ def _by_name(name: str, header: Sequence[str], inputs: Sequence[str]) -> tuple[l
     missing = [item for item in inputs if item not in header]
     if missing:
         close = difflib.get_close_matches(missing[0], header, 1)
-        units = [cell for cell in header if _without_unit(cell) == missing[0].lower()]
+        units = [cell for cell in header if _without_unit(cell) == missing[0].lower() != cell.lower()]
         hint = f"; is {close[0]!r} meant for {missing[0]!r}?" if close else ""
         if units:
             hint = f"; {units[0]!r} seems to be {missing[0]!r} with its unit: if that is the model's, write {missing[0]!r} alone, for nothing is converted"

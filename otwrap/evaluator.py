@@ -112,6 +112,16 @@ class WrapperEvaluator(Evaluator):
         """Return what identifies the model."""
         return self.wrapper.fingerprints()
 
+    def use_files(self, files: Sequence[str]) -> None:
+        """Take files from other places, see ``files`` of :class:`otwrap.Wrapper`.
+
+        Parameters
+        ----------
+        files : sequence of str
+            As many as there were.
+        """
+        self.files = self.wrapper.files = tuple(files)
+
     def close(self) -> None:
         """Remove the spare work directories."""
         self.wrapper.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,11 @@ Runs one evaluation again, by hand and without otwrap: sh reproduce.sh
 
 It runs in the folder where this file is, wherever that was moved, and writes over what is there: copy the
 folder first to keep that. The exit status is that of the code; whether its output is good, otwrap would say.
-Variables of the environment that are not set below are those of your shell.
+
+Variables of the environment that are not set below are those of your shell. When it was evaluated there were
 """
+#: Variables of which the value is told too: without them a program or its libraries are not found.
+_TOLD = ("PATH", "LD_LIBRARY_PATH")
 _OWN = "The model's own _run_code ran these commands; what else it did, in Python, is not here."
 _NO_COMMAND = """\
 #!/bin/sh
@@ -79,14 +83,25 @@ def reproduction_of(
         return _NO_COMMAND.format(name=type(wrapper).__name__, point=list(point))
     moment = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     about = [
-        *_WHAT.split("\n"),
+        *_WHAT.splitlines(),
+        *_environment(),
+        "",
         *(f"{name} = {value!r}" for name, value in zip(wrapper.inputs, point, strict=True)),
         f"{'a point' if number is None else f'point {number}'}, attempt {attempt}, until {moment}, on {_HOST}",
         *([_OWN] if own else []),
     ]
-    written = [] if "_prepare_input" in wrapper.overridden else list(wrapper.templates)
+    bound = {} if "_prepare_input" in wrapper.overridden else wrapper.templates
+    written = [name for name, template in bound.items() if template.inputs_used]
     needs = [*written, *map(os.path.basename, wrapper.files)]
     return reproduction(chains, wrapper.command_values(point, number), about=about, needs=needs)
+
+
+def _environment() -> list[str]:
+    """Return what is told of the environment: names only, since a value may be a secret."""
+    told = [f"    {name}={os.environ[name]}" for name in _TOLD if name in os.environ]
+    others = " ".join(sorted(set(os.environ) - set(_TOLD)))
+    lines = textwrap.wrap(others, 100, break_long_words=False, break_on_hyphens=False)
+    return [*told, *(f"    {line}" for line in lines)]
 
 
 _HOST = socket.gethostname()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from struct import Struct, pack, unpack
+from struct import Struct, pack
 from typing import Any
 
 from .evaluation import Evaluation
@@ -83,6 +83,12 @@ def _packer(size: int) -> Callable[..., bytes]:
     return Struct(f"<{size}d").pack
 
 
+@lru_cache(maxsize=64)
+def _unpacker(length: int) -> Callable[[bytes], tuple[float, ...]]:
+    """Return what unpacks doubles from so many bytes."""
+    return Struct(f"<{length // 8}d").unpack
+
+
 def from_row(row: Sequence[Any]) -> Evaluation:
     """Return the record that the columns hold.
 
@@ -98,8 +104,8 @@ def from_row(row: Sequence[Any]) -> Evaluation:
     point, output, *rest, settings = row
     return Evaluation._make(
         (
-            unpack(f"<{len(point) // 8}d", point),
-            None if output is None else unpack(f"<{len(output) // 8}d", output),
+            _unpacker(len(point))(point),
+            None if output is None else _unpacker(len(output))(output),
             *rest,
             None if settings is None else json.loads(settings),
         )

@@ -26,7 +26,7 @@ from .storefile import StoreFile
 __all__ = ["Store"]
 
 #: Records that are read at a time.
-_PIECE = 1000
+_PIECE = 500
 
 
 class Store(StoreFile):
@@ -175,6 +175,37 @@ class Store(StoreFile):
         evaluation : Evaluation
         """
         return self.evaluation(self._known.rows[key])
+
+    def last_many(self, keys: Sequence[bytes]) -> list[Evaluation]:
+        """Return the last records of known keys; several times as fast as one by one.
+
+        Parameters
+        ----------
+        keys : sequence of bytes
+            Some of :meth:`keys`. The records are all in memory at once: ask for some thousands at a time.
+
+        Returns
+        -------
+        evaluations : list of Evaluation
+            In the order of the keys.
+
+        Raises
+        ------
+        StoreError
+            If a record cannot be read.
+        """
+        numbers = [self._known.rows[key] for key in keys]
+        found: dict[int, Evaluation] = {}
+        for start in range(0, len(numbers), _PIECE):
+            piece = numbers[start : start + _PIECE]
+            # A query in memory is made once for each length: nearly always that of a whole piece.
+            query = f"SELECT id, {COLUMNS} FROM evaluations WHERE id IN ({', '.join('?' * len(piece))})"
+            with self._reading():
+                found.update((row[0], from_row(row[1:])) for row in self._connection.execute(query, piece))
+        if len(found) < len(set(numbers)):
+            msg = f"the store {self.path} has lost records while it was open: was it removed or replaced?"
+            raise StoreError(msg)
+        return [found[number] for number in numbers]
 
     def keys(self) -> KeysView[bytes]:
         """Return a view on the keys that are known.

@@ -148,6 +148,21 @@ def test_show_without_its_folder(store: str) -> None:
     assert "The work directory is not here; it was on " in text and "+T 428.7\n" in text
 
 
+def test_show_a_point_whose_input_cannot_be_written(folder: Path) -> None:
+    """A number that does not fit its format is told with the record, as it was in the run."""
+    Path("narrow.py").write_text(
+        "import otwrap as otw\n"
+        f"text = otw.Template({os.fspath(folder / 'template.txt')!r}, ['@T', '@p'], formats={{'p': '6.3f'}})\n"
+        "model = otw.Wrapper(['T', 'p'], ['y'], templates={'i.txt': text}, command='true', nominal=[1, 1],\n"
+        "                    parsers=[otw.parsers.Value('o.txt', 'y =')])\n",
+        encoding="utf-8",
+    )
+    run("run", "narrow.py:model", "-X", "1", "123456789", "--store", "n.db")
+    result = run("show", "n.db", "1", "--model", "narrow.py:model")
+    assert result.exit_code == 0 and "cause        input" in result.stdout, result.output
+    assert "the input files cannot be written: " in result.stdout
+
+
 def test_model_of_other_inputs(store: str) -> None:
     """A model that cannot be that of the store is refused."""
     for command in (["show", store, "1", "--model"], ["replay"]):
@@ -176,6 +191,22 @@ def test_replay_of_a_failure(store: str) -> None:
     text = run("replay", "explained_model.py:Code", store, "40")
     assert text.exit_code == 0 and "it failed again in the same way" in text.stdout
     assert "no convergence at T = 428.7" in text.stderr
+
+
+def test_replay_of_a_changed_attempt(folder: Path) -> None:
+    """What was done only with the changed settings of a later attempt is replayed with these."""
+    Path("ladder.py").write_text(
+        "import otwrap as otw\n"
+        "model = otw.Wrapper(['T'], ['y'], command=otw.Command(['sh', '-c', 'test $K = 2 && echo y = {T}'], env={'K': '1'}),\n"
+        "                    parsers=[otw.parsers.Value('stdout.txt', 'y =')], keep='none',\n"
+        "                    retries=otw.Retries(1, retry_with=[{'env': {'K': '2'}}]))\n",
+        encoding="utf-8",
+    )
+    run("run", "ladder.py:model", "-X", "3", "--store", "l.db")
+    assert run_json("show", "l.db", "1")["settings"] == {"env": {"K": "2"}}
+    told = run_json("replay", "ladder.py:model", "l.db", "1")
+    assert told["same"] and told["now"]["attempts"] == 2
+    assert "K=2" in Path(told["folder"], SCRIPT).read_text(encoding="utf-8")
 
 
 def test_replay_tells_the_last_bit(store: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -380,15 +381,22 @@ class Terminal:
             os.execv(sys.executable, [sys.executable, "-m", "otwrap", "new", *arguments])
         self.seen = ""
 
+    def read(self, seconds: float) -> bool:
+        """Read what is shown next, if anything is; False at the end."""
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return True
+        try:
+            data = os.read(self.fd, 4096)
+        except OSError:  # how the end of a terminal is told
+            return False
+        self.seen += data.decode("utf-8", "replace")
+        return bool(data)
+
     def wait_for(self, text: str) -> None:
         """Read until a text is shown."""
         end = time.monotonic() + 60
         while text not in self.seen:
-            assert time.monotonic() < end, self.seen
-            try:
-                self.seen += os.read(self.fd, 4096).decode("utf-8", "replace")
-            except OSError:
-                raise AssertionError(self.seen) from None
+            assert self.read(1.0) and time.monotonic() < end, self.seen
         self.seen = self.seen.partition(text)[2]
 
     def answer(self, question: str, line: str) -> None:
@@ -396,13 +404,19 @@ class Terminal:
         self.wait_for(question)
         os.write(self.fd, f"{line}\n".encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C until it ends, as the first one may come before it listens."""
+        for _ in range(20):
+            os.write(self.fd, b"\x03")
+            if not self.read(0.5) or (not self.read(0.5)):
+                return
+
     def status(self) -> int:
-        """Wait for its end."""
-        try:
-            while os.read(self.fd, 4096):
-                pass
-        except OSError:  # how the end of a terminal is told
-            pass
+        """Wait for its end, and make it end where it does not."""
+        end = time.monotonic() + 60
+        while self.read(1.0):
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -438,7 +452,7 @@ def test_ctrl_c_at_a_question(case: Path, at: str) -> None:
         terminal.answer("Its name", "load")
         terminal.answer("Its distribution", "")
     terminal.wait_for(at)
-    os.write(terminal.fd, b"\x03")
+    terminal.interrupt()
     assert terminal.status() == 130
     assert there(case) == files
 

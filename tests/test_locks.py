@@ -1,5 +1,7 @@
 """One writer at a time."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -55,3 +57,37 @@ def test_nothing_is_left_of_a_lock_that_was_released(tmp_path):
     assert other.acquire()
     assert not lock.acquire()
     other.release()
+
+
+def test_a_forked_child_does_not_hold_on(tmp_path):
+    """A child that outlives a driver killed with -9 does not keep the lock, nor take it away by ending."""
+    script = """
+import os, sys, time
+from otwrap.locks import FileLock
+lock = FileLock(sys.argv[1])
+assert lock.acquire()
+if sys.argv[2] == "end" and os.fork() == 0:
+    sys.exit()
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+if sys.argv[2] == "end":
+    os.wait()
+print(child, flush=True)
+time.sleep(60)
+"""
+    for word in ("end", "stay"):
+        path = str(tmp_path / word)
+        driver = subprocess.Popen([sys.executable, "-c", script, path, word], stdout=subprocess.PIPE)
+        child = int(driver.stdout.readline())
+        lock = FileLock(path)
+        try:
+            assert not lock.acquire()
+            driver.kill()
+            driver.wait()
+            assert lock.acquire()
+            lock.release()
+        finally:
+            os.kill(child, signal.SIGKILL)
+            driver.stdout.close()

@@ -111,6 +111,16 @@ def test_says_what_it_is(tmp_path: Path) -> None:
     assert not (folder / "broken").exists()
 
 
+def test_no_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which variables there were is told, and the value only of those by which programs are found."""
+    monkeypatch.setenv("SOME_TOKEN", "5ecret")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib\ntouch broken")
+    folder = Path(model(tmp_path, "false").evaluate([1.0]).workdir)
+    text = (folder / SCRIPT).read_text(encoding="utf-8")
+    assert "SOME_TOKEN" in text and "5ecret" not in text
+    assert f"#     PATH={os.environ['PATH']}\n" in text and "#     LD_LIBRARY_PATH=/opt/lib\n# touch" in text
+
+
 def test_changed_settings_of_an_attempt(tmp_path: Path) -> None:
     """What is run again is the attempt that was kept, with the settings that were changed for it."""
     wrapper = model(tmp_path, otw.Command(["sh", "-c", 'echo "y = $K" >out.txt'], env={"K": "1"}))

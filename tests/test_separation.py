@@ -91,6 +91,14 @@ def test_few_failures_at_an_end_are_enough() -> None:
     assert region.input == "x7" and region.p_value < 1e-5
 
 
+def test_every_look_is_paid_for() -> None:
+    """Two failures at the end of 60 points are not enough in four inputs, as in one they are."""
+    points = np.c_[np.arange(60.0), np.ones((60, 3))]
+    assert separating(NAMES[:4], points[58:], points[:58]) == []
+    (region,) = separating(NAMES[:1], points[58:, :1], points[:58, :1])
+    assert region.p_value == pytest.approx(8 / 1770)
+
+
 @pytest.mark.parametrize(
     ("failed", "good"),
     [

@@ -183,3 +183,51 @@ def test_a_script_that_forgets_to_close_leaves_the_store_alone(tmp_path):
     script = "import sys; from otwrap.store import Store; store = Store(sys.argv[1])"
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "s")], check=True)
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_store_of_the_first_version_goes_on(tmp_path):
+    """It can be read as it is, and is brought up to date when it is written; no record is lost."""
+    path = tmp_path / "s"
+    with opened(path) as store:
+        store.put(b"k", Evaluation((1.0, 2.0), (3.0,)))
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE evaluations DROP COLUMN settings")
+        connection.execute("DROP TABLE makers")
+        connection.execute("UPDATE meta SET value = '1'")
+    connection.close()
+    before = path.read_bytes()
+    with Store(path, readonly=True) as store:
+        store.select_last()
+        assert (store.get(b"k").output, store.get(b"k").settings, store.makers()) == ((3.0,), None, [])
+    assert path.read_bytes() == before
+    with opened(path) as store:
+        store.put(b"l", Evaluation((2.0, 2.0), None, "failed", settings={"timeout": 9.0}))
+    with opened(path) as store:
+        assert store.get(b"k").output == (3.0,)
+        assert store.get(b"l").settings == {"timeout": 9.0}
+        assert len(store.makers()) == 1
+
+
+def test_many_records_are_read_as_one_by_one_are(tmp_path):
+    """More than a query takes, in any order, twice the same: each is the one of its key."""
+    with opened(tmp_path / "s") as store:
+        store.put_many([(b"%d" % i, Evaluation((float(i), 0.0), (i / 3,))) for i in range(1200)])
+        store.put(b"7", Evaluation((7.0, 0.0), None, "failed"))
+        keys = [b"%d" % i for i in (*range(1199, -1, -1), 7, 7)]
+        assert store.last_many(keys) == [store.last(key) for key in keys]
+        assert store.last_many([]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("records", [100_000, 1_000_000])
+def test_a_large_store_is_as_quick_as_a_small_one(tmp_path, records):
+    """A record costs the same in both within 15 %; a million is opened within 3 s of CPU and 200 MiB."""
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "benchmarks"))
+    try:
+        import store_scale
+    finally:
+        sys.path.pop(0)
+    *_, ratio = store_scale.growth(tmp_path, records, rounds=61)
+    assert ratio < 1.15
+    _, opened_in, resumed_in, memory = store_scale.opening(tmp_path / "large.db")
+    assert opened_in < 3 and resumed_in < 4 and memory < 200

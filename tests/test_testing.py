@@ -286,8 +286,10 @@ def test_a_run_takes_its_time():
 
 
 def test_model_is_the_same_whatever_goes_wrong():
-    """Faults, seconds and the folder are no part of the fingerprints; formulas are not either, as in real codes."""
-    healthy, sick = FakeSimulator(2), FakeSimulator(2, faults=[Fault("hang", share=0.1)], seconds=3)
+    """Faults, formulas and the folder are no part of the fingerprints, as in real codes; the version is."""
+    healthy = FakeSimulator(2)
+    sick = FakeSimulator(2, 1, "x0 * x1", faults=[Fault("hang", share=0.1)], seconds=3)
+    assert FakeSimulator(2, version="2.0").fingerprints() != healthy.fingerprints()
     assert healthy.folder != sick.folder
     assert healthy.fingerprints() == sick.fingerprints()
 

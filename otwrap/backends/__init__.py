@@ -33,6 +33,8 @@ _BUILT_IN = {
     "multiprocessing": "Multiprocessing",
     "joblib": "Joblib",
 }
+#: Those that need an object of the user's.
+_OF_OBJECTS = {"executor": "Executor"}
 _GROUP = "otwrap.backends"
 
 #: Names of otwrapy.
@@ -86,13 +88,14 @@ def backend_names() -> list[str]:
     return [*_BUILT_IN, *(name for name in _entry_points() if name not in _BUILT_IN)]
 
 
-def create_backend(backend: str | Backend, n_cpus: int = -1) -> Backend:
+def create_backend(backend: Any, n_cpus: int = -1) -> Backend:
     """Return a backend by its name, or the instance that is given.
 
     Parameters
     ----------
-    backend : str or Backend
-        A name, as :func:`backend_names` lists them, one of otwrapy's, or an instance.
+    backend : str, Backend or executor
+        A name, as :func:`backend_names` lists them, one of otwrapy's, an instance, or any object with
+        `submit`, as ``concurrent.futures.Executor`` has it.
     n_cpus : int, optional
         CPUs to use, for a backend given by name; -1 (default) means every CPU this process may use.
 
@@ -115,7 +118,14 @@ def create_backend(backend: str | Backend, n_cpus: int = -1) -> Backend:
     if not isinstance(backend, str):
         if isinstance(backend, Backend) and not isinstance(backend, type):
             return backend
-        msg = f"backend={backend!r}: give a name ({', '.join(backend_names())}) or an instance with imap and close"
+        if callable(getattr(backend, "submit", None)) and not isinstance(backend, type):
+            from .executor import Executor
+
+            return Executor(backend, n_cpus)
+        msg = (
+            f"backend={backend!r}: give a name ({', '.join(backend_names())}), an instance with imap and close, "
+            "or an executor with submit"
+        )
         raise BackendError(msg)
     return _backend_class(_ALIASES.get(backend, backend))(n_cpus=n_cpus)
 
@@ -149,8 +159,8 @@ def _entry_points() -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:
-    for word, class_name in _BUILT_IN.items():
+    for word, class_name in {**_BUILT_IN, **_OF_OBJECTS}.items():
         if name == class_name:
-            return _backend_class(word)
+            return getattr(importlib.import_module(f".{word}", __name__), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

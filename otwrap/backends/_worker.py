@@ -1,4 +1,4 @@
-"""The process at the other end of the `multiprocessing` backend.
+"""The process at the other end of a connection: on this machine, or started by an engine on another one.
 
 It gets the evaluator once, then chunks of tasks, and sends each evaluation back as it ends. A thread
 listens for more; when the driver is gone, the codes that run here end and so does the process.
@@ -10,24 +10,30 @@ import contextlib
 import os
 import pickle
 import queue
+import socket
 import sys
+import tempfile
 import threading
 import time
-from multiprocessing.connection import Connection
+from collections.abc import Callable
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection
 from typing import Any
 
 from ..evaluation import Task
 from ..payload import load_payload
 from ..process import adopt_orphans, end_all
+from ._launch import UNREACHABLE
+from ._travel import hello, with_files
 
-__all__ = ["main"]
+__all__ = ["join", "main"]
 
 #: Evaluations shorter than this, in seconds, are sent together, but not later than the second number.
 _SHORT, _PATIENCE = 0.0005, 0.005
 
 
 def main(descriptor: int) -> None:
-    """Serve the driver until it closes the connection.
+    """Serve the driver that started this process until it closes the connection.
 
     Parameters
     ----------
@@ -35,22 +41,63 @@ def main(descriptor: int) -> None:
         Of the inherited end of the connection.
     """
     connection = Connection(descriptor)
+    _serve(connection, load_payload)
+
+
+def join(host: str, port: int) -> None:
+    """Connect to a driver elsewhere and serve it; for a process that an engine's own worker started.
+
+    The key, and the number of the call that started this process, stand in the first line of the standard
+    input, whose end says that the engine's worker is gone.
+
+    Parameters
+    ----------
+    host : str
+        Of the driver.
+    port : int
+        Where it listens.
+    """
+    key, number = sys.stdin.readline().split()
+    try:
+        connection = Client((host, port), authkey=bytes.fromhex(key))
+    except (OSError, AuthenticationError) as error:
+        sys.exit(f"{UNREACHABLE} from {socket.gethostname()} at {host}, port {port}: {error}")
+    threading.Thread(target=_follow_starter, daemon=True).start()
+    connection.send_bytes(pickle.dumps({**hello(), "number": number}))
+    with tempfile.TemporaryDirectory(prefix="otwrap-files-", ignore_cleanup_errors=True) as folder:
+        _serve(connection, lambda payload: with_files(load_payload(payload), connection, folder))
+
+
+def _follow_starter() -> None:
+    """End everything when whoever started this process is gone."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):
+            pass
+    end_all()
+    os._exit(0)
+
+
+def _serve(connection: Connection[Any, Any], load: Callable[[bytes], Any]) -> None:
+    """Load the evaluator and evaluate what comes until the connection closes."""
     adopt_orphans()
     try:
-        evaluate = load_payload(connection.recv_bytes())
+        evaluate = load(connection.recv_bytes())
+    except (EOFError, ConnectionError):  # the driver has no use for this worker any more
+        return
     except Exception as error:  # the worker's last guard: whatever it is, the driver says it
-        connection.send_bytes(pickle.dumps(("broken", f"{type(error).__name__}: {error}")))
+        with contextlib.suppress(OSError):
+            connection.send_bytes(pickle.dumps(("broken", f"{type(error).__name__}: {error}")))
         sys.exit(1)
     with contextlib.suppress(OSError):  # the driver is gone already: the listener will notice
         connection.send_bytes(pickle.dumps(("ready", os.getpid())))
     chunks: queue.SimpleQueue[list[tuple[Any, ...]] | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, chunks, evaluate), daemon=True).start()
     while (chunk := chunks.get()) is not None:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError, ConnectionError):
             _evaluate(connection, evaluate, chunk)
 
 
-def _listen(connection: Connection, chunks: queue.SimpleQueue[Any], evaluate: Any) -> None:
+def _listen(connection: Connection[Any, Any], chunks: queue.SimpleQueue[Any], evaluate: Any) -> None:
     """Queue what the driver sends; end everything when it is gone."""
     try:
         while True:
@@ -61,7 +108,7 @@ def _listen(connection: Connection, chunks: queue.SimpleQueue[Any], evaluate: An
         os._exit(0)
 
 
-def _evaluate(connection: Connection, evaluate: Any, chunk: list[tuple[Any, ...]]) -> None:
+def _evaluate(connection: Connection[Any, Any], evaluate: Any, chunk: list[tuple[Any, ...]]) -> None:
     """Evaluate a chunk and send each evaluation as it ends, cheap ones together."""
     results: list[tuple[int, tuple[Any, ...]]] = []
     sent = clock = time.perf_counter()

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import OtwrapError
 from ..wrapper import Wrapper
 
 __all__ = ["Compared", "against_nominal"]
 
+#: How a step of a model may refuse a point.
+_REFUSALS = (OtwrapError, OSError, ArithmeticError, LookupError, TypeError, ValueError)
 #: Lines of a difference that are shown.
 _MOST = 100
 
@@ -55,17 +58,22 @@ def against_nominal(model: Any, point: Sequence[float], title: str, workdir: str
     """
     if not isinstance(model, Wrapper) or model.nominal is None:
         return []
-    nominal, written = _rendered(model, model.nominal), _rendered(model, point)
+    try:
+        nominal, written = _rendered(model, model.nominal), _rendered(model, point)
+    except _REFUSALS as error:
+        # That may be just why the evaluation failed.
+        return [Compared("", "", f"the input files cannot be written: {error}")]
     return [
-        _compared(name, nominal.get(name, b""), written[name], title, workdir) for name in sorted(written)
+        _compared(name, nominal.get(name, b""), content, title, workdir)
+        for name, content in sorted(written.items())
     ]
 
 
 def _rendered(model: Wrapper, point: Sequence[float]) -> dict[str, bytes]:
     """Return the input files that a model writes, by name."""
     if "_prepare_input" not in model.overridden:
-        # Without the meshes and tables that are only copied.
-        return {name: template.render(point) for name, template in model.templates.items()}
+        # Without what is the same for all points.
+        return {name: bound.render(point) for name, bound in model.templates.items() if bound.inputs_used}
     copied = {Path(path).name for path in model.files}
     with tempfile.TemporaryDirectory(prefix="otwrap-show-") as folder:
         model.prepare(point, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,12 +31,8 @@ class _Mark(NamedTuple):
     component: int
     number: NumberFormat
     text: str
+    value: float
     place: str
-
-    @property
-    def value(self) -> float:
-        """The number."""
-        return _float(self.text)
 
     def may_be(self, value: float) -> bool:
         """Whether a value, written as the template says, gives the number that stands here."""
@@ -122,9 +119,17 @@ def _marks(bound: _BoundTokens, path: str) -> list[_Mark]:
     if found is None:
         raise InputError(_first_difference(literals, fields, text, path))
     return [
-        _Mark(fields[i][0], fields[i][1], found[group], f"line {line_of(text, found.start(group))} of {path}")
+        _mark(fields[i][0], fields[i][1], found[group], f"line {line_of(text, found.start(group))} of {path}")
         for group, i in enumerate(sorted(fields), 1)
     ]
+
+
+def _mark(component: int, number: NumberFormat, text: str, place: str) -> _Mark:
+    """Return a value that was read; a column of some width may hold anything."""
+    try:
+        return _Mark(component, number, text, _float(text), place)
+    except ValueError:
+        raise InputError(f"{place}: a number is expected, not {text!r}") from None
 
 
 def _slot_pattern(i: int, literals: Sequence[str], fields: Mapping[int, Any], path: str) -> str:
@@ -193,12 +198,12 @@ def _agreed(name: str, marks: Sequence[_Mark]) -> float:
     """Return the value on which all places of an input agree."""
     if not marks:
         raise InputError(f"the input {name!r} stands in no input file; give the points in a table")
+    odd = next((mark for mark in marks if not isfinite(mark.value)), None)
+    if odd:
+        raise InputError(f"{odd.place}: {odd.text.strip()!r}, for {name!r}, is not finite")
     # The longest text has lost the least digits.
     for mark in sorted(marks, key=lambda mark: -len(mark.text.strip())):
-        try:
-            if all(other.may_be(mark.value) for other in marks):
-                return mark.value
-        except ValueError:
-            raise InputError(f"{mark.place}: {mark.text!r}, for {name!r}, is no number") from None
+        if all(other.may_be(mark.value) for other in marks):
+            return mark.value
     told = ", ".join(f"{mark.text.strip()} in {mark.place}" for mark in marks)
     raise InputError(f"the input {name!r} has two values: {told}")

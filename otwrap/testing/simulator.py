@@ -73,9 +73,11 @@ class FakeSimulator(Wrapper):
 
     The program is started, reads its input file and writes its output file as any external code does. It
     computes formulas, and at the points that its faults strike it hangs, crashes, writes garbage and so on.
-    Faults that strike one point act in the order given. They are no part of the model's fingerprints, as
-    a cluster's bad days are none of a real code: a store stays valid when they change. Only ``"output stale"``
-    counts: its old file is among the wrapper's `files`.
+    Faults that strike one point act in the order given.
+
+    Neither faults nor formulas are part of the model's fingerprints, as otwrap does not look into a real
+    executable either: a store stays valid when they change, and ``version=`` tells another code. Only
+    ``"output stale"`` counts: its old file is among the wrapper's `files`.
 
     Parameters
     ----------

@@ -1,0 +1,134 @@
+"""What a worker on another machine must have in common with the driver, and the files that travel to it."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import platform
+import socket
+import tarfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ..fingerprints import files_fingerprint
+
+__all__ = ["difference", "hello", "send_files", "with_files"]
+
+#: Of these a difference changes how models travel; of openturns, only warnings are due.
+_PACKAGES = ("otwrap", "openturns", "dill")
+
+
+def hello() -> dict[str, str]:
+    """Return what a worker says of itself first.
+
+    Returns
+    -------
+    hello : dict of str
+        Host, process, and the versions of Python and of the packages that matter.
+
+    Examples
+    --------
+    >>> sorted(hello())
+    ['dill', 'host', 'openturns', 'otwrap', 'pid', 'python']
+    """
+    said = {
+        "host": socket.gethostname(),
+        "pid": str(os.getpid()),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+    }
+    for package in _PACKAGES:
+        try:
+            said[package] = version(package)
+        except PackageNotFoundError:
+            said[package] = "not installed"
+    return said
+
+
+def difference(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
+    """Return in which versions a worker differs from the driver.
+
+    Parameters
+    ----------
+    theirs, ours : dict of str
+        What :func:`hello` returned there and here.
+
+    Returns
+    -------
+    difference : str
+        Empty if there is none.
+
+    Examples
+    --------
+    >>> difference({"python": "3.10", "host": "a"}, {"python": "3.11", "host": "b"})
+    'python 3.10 there, 3.11 here'
+    """
+    return "; ".join(
+        f"{name} {theirs.get(name)} there, {ours[name]} here"
+        for name in ("python", *_PACKAGES)
+        if name in ours and theirs.get(name) != ours[name]
+    )
+
+
+def send_files(connection: Connection[Any, Any], files: Sequence[str]) -> None:
+    """Send a worker the files of the model that it has not at the same place.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the worker, which asks in :func:`with_files`.
+    files : sequence of str
+        Absolute paths of files and folders.
+    """
+    connection.send_bytes(pickle.dumps([(path, files_fingerprint([path])) for path in files]))
+    if not files:
+        return
+    wanted = pickle.loads(connection.recv_bytes())
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for number in wanted:
+            archive.add(files[number], arcname=f"{number}/{os.path.basename(files[number])}")
+    connection.send_bytes(stream.getvalue())
+
+
+def with_files(evaluate: Any, connection: Connection[Any, Any], folder: str) -> Any:
+    """Return an evaluator whose files are those of this machine.
+
+    Parameters
+    ----------
+    evaluate : Evaluator
+        As it came.
+    connection : Connection
+        To the driver, which answers with :func:`send_files`.
+    folder : str
+        Where files that are not here are put.
+
+    Returns
+    -------
+    evaluate : Evaluator
+    """
+    there = pickle.loads(connection.recv_bytes())
+    if not there:
+        return evaluate
+    missing = [i for i, (path, digest) in enumerate(there) if not _is_here(path, digest)]
+    connection.send_bytes(pickle.dumps(missing))
+    with tarfile.open(fileobj=io.BytesIO(connection.recv_bytes())) as archive:
+        archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
+            folder
+        )
+    places = [
+        os.path.join(folder, str(i), os.path.basename(path)) if i in missing else path
+        for i, (path, _) in enumerate(there)
+    ]
+    evaluate.use_files(places)
+    return evaluate
+
+
+def _is_here(path: str, digest: dict[str, str]) -> bool:
+    """Whether a file or folder with the same content is at the same place here, as on a shared file system."""
+    try:
+        return os.path.exists(path) and files_fingerprint([path]) == digest
+    except OSError:
+        return False
