@@ -405,11 +405,13 @@ class Terminal:
         os.write(self.fd, f"{line}\n".encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C until it ends, as the first one may come before it listens."""
-        for _ in range(20):
+        """Press Ctrl-C; again where the first one came before anything listened."""
+        for _ in range(10):
             os.write(self.fd, b"\x03")
-            if not self.read(0.5) or (not self.read(0.5)):
-                return
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                if not self.read(0.1) or "interrupted" in self.seen:
+                    return
 
     def status(self) -> int:
         """Wait for its end, and make it end where it does not."""
