@@ -10,9 +10,9 @@ from .command import Pattern
 from .declaration import floats_of
 from .errors import CommandError, EvaluationError, OutputError
 from .evaluation import Evaluation
-from .process import Completed, find_any
+from .process import Completed, find_any, tail
 
-__all__ = ["explained", "failure_of", "is_transient", "note_run", "output_of"]
+__all__ = ["failure_of", "is_transient", "located", "note_run", "output_of", "told"]
 
 
 def output_of(returned: Any, names: Sequence[str], *, finite: bool) -> tuple[float, ...]:
@@ -58,13 +58,34 @@ def _few(things: Sequence[Any]) -> str:
     return f"[{', '.join(map(repr, things[:3]))}, ..., {things[-1]!r}]"
 
 
-def explained(error: Exception, workdir: str | None, kept: str | None) -> str:
-    """Return the text of a failure, with where its files are.
+def told(error: Exception, workdir: str | None) -> str:
+    """Return the text of a failure, with what the code said last.
 
     Parameters
     ----------
     error : Exception
         What was raised.
+    workdir : str or None
+        The work directory, if there is one.
+
+    Returns
+    -------
+    text : str
+    """
+    text = str(error) if isinstance(error, EvaluationError) else f"{type(error).__name__}: {error}"
+    # A command's error has it already; after a parser's, it may say why the code wrote nothing better.
+    if workdir is None or isinstance(error, CommandError) or not (said := tail(workdir)):
+        return text
+    return f"{text}\n{said}"
+
+
+def located(text: str, workdir: str | None, kept: str | None) -> str:
+    """Return the text of a failure with where its files are.
+
+    Parameters
+    ----------
+    text : str
+        Of the failure.
     workdir : str or None
         The work directory while it ran.
     kept : str or None
@@ -74,7 +95,6 @@ def explained(error: Exception, workdir: str | None, kept: str | None) -> str:
     -------
     text : str
     """
-    text = str(error) if isinstance(error, EvaluationError) else f"{type(error).__name__}: {error}"
     if workdir is None:
         return text
     if kept is None:

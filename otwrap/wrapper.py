@@ -32,7 +32,7 @@ from .evaluation import Evaluation
 from .fields import component_names, fields_of
 from .files import copy_or_link
 from .folders import WorkFolders, check_fresh, file_stamps
-from .outcome import explained, failure_of, is_transient, note_run, output_of
+from .outcome import failure_of, is_transient, located, note_run, output_of, told
 from .process import Completed, run_chain
 from .reproduce import reproduction_of
 from .retries import Retries
@@ -340,12 +340,11 @@ class Wrapper(ot.OpenTURNSPythonFunction):
                 output = self._evaluate_in(workdir, point, number, record)
         except Exception as error:  # the promise: a failure is a value
             record.setdefault("wall_time", time.perf_counter() - clock)
-            status = getattr(error, "status", "failed")
+            status, text = getattr(error, "status", "failed"), told(error, workdir)
             if is_transient(self.retries.transient, error, workdir):
                 record["cause"], status = "transient", "cancelled"
             record["workdir"] = self.folders.settle(workdir, number, status, again)
-            text = explained(error, workdir, record["workdir"])
-            return failure_of(x, error, text, record), error
+            return failure_of(x, error, located(text, workdir, record["workdir"]), record), error
         record.setdefault("wall_time", time.perf_counter() - clock)
         record["workdir"] = self.folders.settle(workdir, number, "done", again)
         return Evaluation(point, output, **record), None

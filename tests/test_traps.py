@@ -258,7 +258,7 @@ def test_stale_output_in_one_folder(backend, tmp_path):
     assert [e.cause for e in evaluations] == [""] * 19 + ["output missing"]
 
 
-@pytest.mark.parametrize("kind", ["exit code", "abort", "hang"])
+@pytest.mark.parametrize("kind", ["exit code", "abort", "hang", "output missing"])
 def test_failure_tells_where_to_look(kind):
     """The text has the code's last words and its folder; the folder has all files and a script that runs it again."""
     simulator = FakeSimulator(["load"], faults=[Fault(kind)], timeout=0.5)

@@ -344,10 +344,15 @@ class Live:
             self._note_end(None)
         reap({*orphans, -self.pid} - {self.pid})
         self._over = True
+        for stream in self._streams:
+            streams.shorten(stream)
 
     def close(self) -> None:
         """Let go of the files of the run."""
         ours.live.pop(self.token, None)
+        if not self._over:  # ended before its time: what it printed since the last look is too much, maybe
+            for stream in self._streams:
+                streams.shorten(stream)
         for number in (*self._streams, self._pidfd):
             if number >= 0:
                 os.close(number)

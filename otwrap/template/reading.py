@@ -91,7 +91,9 @@ def read_point(
             raise InputError(msg)
         elif type(bound) is _BoundFile and _content(path) != bound._content:
             raise InputError(f"{path} differs from the model's {bound.path}")
-    return tuple(_agreed(name, [mark for mark in marks if mark.component == i]) for i, name in enumerate(inputs))
+    return tuple(
+        _agreed(name, [mark for mark in marks if mark.component == i]) for i, name in enumerate(inputs)
+    )
 
 
 def _content(path: str) -> bytes:
