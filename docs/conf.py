@@ -63,7 +63,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": rf"/({'|'.join(runnable)})/study\.py",
-    "ignore_pattern": r"/(?!study\.py)\w+\.py$",
+    "ignore_pattern": r"^(?!study\.py)",
     "abort_on_example_error": True,
     "show_memory": False,
     "within_subsection_order": "FileNameSortKey",

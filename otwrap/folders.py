@@ -96,9 +96,7 @@ class WorkFolders:
             folder = self._spare.pop()
             if os.path.isdir(folder):
                 return folder
-        folder = make_folder(self.base, self.prefix)
-        watch_folder(folder)
-        return folder
+        return make_folder(self.base, self.prefix, announce=watch_folder)
 
     def settle(
         self,

@@ -1,10 +1,13 @@
 """The end of process trees: find what a run has left behind, end it, even after ``kill -9`` of the driver.
 
 Every run carries a token of its own in the environment variable ``OTWRAP_RUN``, which its children
-inherit, also those that left the process group or the session. As a script (``guardian.py PREFIX``) this
-module is a process in a session of its own that waits at the end of a pipe. The pipe ends with the process
-that holds its other end, however that ended; then the guardian ends all that carries the prefix, removes
-the folders that it was told of (lines ``+folder``, taken back by ``-folder``), and ends.
+inherit, also those that left the process group or the session. As a script (``guardian.py PREFIX PLACE``)
+this module is a process in a session of its own that waits at the end of a pipe. The pipe ends with the
+process that holds its other end, however that ended; then the guardian ends all that carries the prefix,
+removes the folders that it was told of (lines ``+folder``, taken back by ``-folder``), and ends.
+
+What it was told it notes in a journal, a file in a folder below the place. Where somebody killed a guardian
+with all the rest, the next one that starts finds its journal, and does what it had to do.
 
 It imports nothing but small parts of the standard library, so that a guardian starts fast and stays small.
 """
@@ -16,12 +19,14 @@ import signal
 import sys
 import time
 
-__all__ = ["end_tree", "find_tree", "main", "read_proc"]
+__all__ = ["Journal", "end_tree", "find_tree", "main", "read_proc"]
 
 #: Seconds that a process has to end by itself after a request (TERM) and before the kill (KILL).
 GRACE = 2.0
 #: Seconds after which a process that even KILL does not end (waiting for a dead disk) is left alone.
 PATIENCE = 5.0
+#: Bytes after which a journal is written anew.
+_LONG = 1 << 20
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
@@ -146,43 +151,167 @@ def end_tree(token: bytes, group: int = 0, grace: float | None = None) -> set[in
     return told
 
 
-def _wait_for_the_end() -> set[str]:
-    """Block until the other end of the pipe is gone; return the folders to remove."""
-    folders: set[str] = set()
-    rest = b""
-    while chunk := os.read(0, 65536):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            folder = os.fsdecode(line[1:])
+class Journal:
+    """What a guardian was told, also in a file that a later one finds.
+
+    The file is locked as long as its guardian lives. Without a folder that is ours alone there is no file.
+
+    Parameters
+    ----------
+    place : str
+        The folder for temporary files.
+    prefix : str
+        The start of the tokens of the runs, which begins with the number of the guarded process.
+    new : bool, optional
+        Whether it is made if it is not there. Default is true.
+
+    Attributes
+    ----------
+    folders : set of bytes
+        The folders to remove in the end.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = tempfile.TemporaryDirectory()
+    >>> journal = Journal(place.name, "1234-5678-")
+    >>> journal.note(b"+/tmp/run-1\\n+/tmp/run-2\\n-/tmp/run-1\\n")
+    >>> journal.folders
+    {b'/tmp/run-2'}
+    >>> journal.close()
+    >>> place.cleanup()
+    """
+
+    def __init__(self, place: str, prefix: str, new: bool = True) -> None:
+        self.place, self.prefix = place, prefix
+        # Numbers of processes mean something on this machine and in this container only.
+        here = f"{os.uname().nodename}-{_namespace()}"
+        self._folder = os.path.join(place, f"otwrap-guardians-{os.geteuid()}-{here}")
+        self._path = os.path.join(self._folder, prefix)
+        self.folders: set[bytes] = set()
+        self._rest = b""
+        self._file = self._open(os.O_CREAT if new else 0)
+        if self._file >= 0:
+            self._take_in(read_proc(self._path))
+
+    def note(self, lines: bytes) -> None:
+        """Take in lines, and write them down.
+
+        Parameters
+        ----------
+        lines : bytes
+            As they come; the last one may be cut.
+        """
+        whole = self._take_in(lines)
+        if self._file < 0:
+            return
+        try:
+            if os.fstat(self._file).st_size > _LONG:
+                os.ftruncate(self._file, 0)
+                whole = [b"+" + folder for folder in self.folders]
+            os.write(self._file, b"".join(line + b"\n" for line in whole))
+        except OSError:
+            # The disk is full; what they say is still known here.
+            return
+
+    def abandoned(self) -> list[Journal]:
+        """Return the journals whose guardian and whose guarded process are gone; they are ours from now on.
+
+        Returns
+        -------
+        journals : list of Journal
+        """
+        names = os.listdir(self._folder) if self._file >= 0 else []
+        numbers = {name: name.partition("-")[0] for name in names if name != self.prefix}
+        gone = [name for name, number in numbers.items() if number.isdigit() and not _signal(int(number), 0)]
+        found = [Journal(self.place, name, new=False) for name in gone]
+        return [journal for journal in found if journal._file >= 0]
+
+    def close(self) -> None:
+        """Remove the file, and the folder if it was the last one."""
+        if self._file < 0:
+            return
+        try:
+            os.unlink(self._path)
+            os.rmdir(self._folder)
+        except OSError:
+            pass
+        os.close(self._file)
+        self._file = -1
+
+    def _take_in(self, lines: bytes) -> list[bytes]:
+        """Learn what lines say; return those that are whole."""
+        *whole, self._rest = (self._rest + lines).split(b"\n")
+        for line in whole:
             if line.startswith(b"+"):
-                folders.add(folder)
+                self.folders.add(line[1:])
             else:
-                folders.discard(folder)
-    return folders
+                self.folders.discard(line[1:])
+        return whole
+
+    def _open(self, flags: int) -> int:
+        """Return the file, opened and locked; -1 if that cannot be."""
+        import fcntl
+
+        try:
+            os.makedirs(self._folder, 0o700, exist_ok=True)
+            stat = os.lstat(self._folder)
+            # Where everybody may write, somebody else may have made it, to have our files removed.
+            if stat.st_uid != os.geteuid() or stat.st_mode & 0o170077 != 0o040000:
+                return -1
+            file = os.open(self._path, os.O_RDWR | os.O_APPEND | flags, 0o600)
+        except OSError:
+            return -1
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            return -1
+        return file
 
 
-def main(prefix: str) -> None:
+def _namespace() -> str:
+    """Return what tells the numbers of processes in one container from those in another."""
+    try:
+        return os.readlink("/proc/self/ns/pid")[5:-1]
+    except OSError:
+        return ""
+
+
+def _finish(journal: Journal) -> None:
+    """End all runs of a process that is gone, and remove its folders."""
+    token = journal.prefix.encode()
+    end_tree(token, grace=1.0)
+    # A process that was just being started escapes the first look.
+    time.sleep(0.05)
+    end_tree(token, grace=0.0)
+    if journal.folders:
+        import shutil
+
+        for folder in journal.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+    journal.close()
+
+
+def main(prefix: str, place: str) -> None:
     """Guard a process: wait for its end, then end its runs and remove its folders.
 
     Parameters
     ----------
     prefix : str
         The start of the tokens of its runs.
+    place : str
+        The folder for temporary files, where journals are.
     """
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
-    folders = _wait_for_the_end()
-    token = prefix.encode()
-    end_tree(token, grace=1.0)
-    # A process that was just being started escapes the first look.
-    time.sleep(0.05)
-    end_tree(token, grace=0.0)
-    if folders:
-        import shutil
-
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+    journal = Journal(place, prefix)
+    for other in journal.abandoned():
+        _finish(other)
+    while chunk := os.read(0, 65536):
+        journal.note(chunk)
+    _finish(journal)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

@@ -44,7 +44,7 @@ class Known:
         self._open = {}
         for row, key, status, attempts in others:
             # A failure before the row that is done was mended by it.
-            if True:
+            if self.rows.get(key, 0) < row:
                 self.add(key, row, status, attempts)
 
     def add(self, key: bytes, row: int, status: str, attempts: int) -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -290,7 +290,9 @@ class TempWorkDir:
                 _clean(self.dirname)
 
 
-def make_folder(base: str | None, prefix: str) -> str:
+def make_folder(
+    base: str | None, prefix: str, announce: Callable[[str], None] | None = None
+) -> str:
     """Make a folder that nobody else has.
 
     Parameters
@@ -300,6 +302,8 @@ def make_folder(base: str | None, prefix: str) -> str:
         expanded. `None` is the system's folder for temporary files.
     prefix : str
         Start of its name.
+    announce : callable, optional
+        Told the path before the folder is made, so that it can be removed whatever happens then.
 
     Returns
     -------
@@ -313,14 +317,20 @@ def make_folder(base: str | None, prefix: str) -> str:
     ValueError
         If an environment variable in `base` is not set here.
     """
-    if base is None:
-        return os.path.abspath(tempfile.mkdtemp(prefix=prefix))
-    place = expanded(base)
-    try:
-        return tempfile.mkdtemp(prefix=prefix, dir=place)
-    except FileNotFoundError:
-        safemakedirs(place)
-        return tempfile.mkdtemp(prefix=prefix, dir=place)
+    place = os.path.abspath(tempfile.gettempdir()) if base is None else expanded(base)
+    while True:
+        # With so many letters, a name that somebody else has is never seen.
+        folder = f"{place}{os.sep}{prefix}{os.urandom(6).hex()}"
+        if announce is not None:
+            announce(folder)
+        try:
+            os.mkdir(folder, 0o700)
+        except FileNotFoundError:
+            safemakedirs(place)
+        except FileExistsError:
+            continue
+        else:
+            return folder
 
 
 def _paths(transfer: StrPath | Iterable[StrPath] | None) -> list[str]:

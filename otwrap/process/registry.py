@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Ours", "adopt_orphans", "end_all", "ours", "release_folder", "watch_folder"]
 
 _GUARDIAN = str(Path(__file__).parents[1] / "guardian.py")
+#: Starts a process that is nobody's child, and says its number: pools end their workers with all descendants.
+_AWAY = 'exec 3<&0; "$@" <&3 3<&- >/dev/null & echo $!'
 _SET_CHILD_SUBREAPER = 36
 
 
@@ -91,26 +94,30 @@ class Ours:
         theirs, pipe = os.pipe()
         # It must not look like a part of an outer run: it is to outlive that.
         environment = {name: value for name, value in os.environ.items() if name != "OTWRAP_RUN"}
+        guardian = [sys.executable, "-I", "-S", _GUARDIAN, f"{self.prefix}-", tempfile.gettempdir()]
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", _GUARDIAN, f"{self.prefix}-"],
+            if self.adopts:
+                _adopt(False)
+            answer = subprocess.run(
+                ["/bin/sh", "-c", _AWAY, "sh", *guardian],
                 stdin=theirs,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment,
                 cwd="/",
                 start_new_session=True,
+                check=True,
             )
-        except OSError as error:
+        except (OSError, subprocess.CalledProcessError) as error:
             os.close(pipe)
             msg = f"no guardian ({error}): codes may outlive this process; OTWRAP_GUARDIAN=0 accepts that"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
             return -1
         finally:
             os.close(theirs)
-        self._guardian = process.pid
-        # It ends after us, so nobody waits for it.
-        process.returncode = 0
+            if self.adopts:
+                _adopt(True)
+        self._guardian = int(answer.stdout)
         return pipe
 
     def tell(self, line: str) -> None:
@@ -239,10 +246,15 @@ def adopt_orphans() -> bool:
         False where the system cannot (it needs Linux).
     """
     if sys.platform == "linux":
-        import ctypes
-
-        ours.adopts = ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        ours.adopts = _adopt(True)
     return ours.adopts
+
+
+def _adopt(adopts: bool) -> bool:
+    """Say whether orphans are to become children of this process; return whether the system agreed."""
+    import ctypes
+
+    return ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, int(adopts), 0, 0, 0) == 0
 
 
 def watch_folder(folder: str | os.PathLike[str]) -> None:

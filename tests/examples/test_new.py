@@ -53,7 +53,8 @@ def check(theirs: Any, ours: Any, said: str) -> None:
 
 @pytest.fixture(autouse=True)
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder of programs that are found first."""
+    """Return a folder of programs that are found first; the doctor looks around in a folder where nobody else works."""
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")

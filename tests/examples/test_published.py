@@ -83,6 +83,7 @@ def test_standard_errors_are_honest() -> None:
     for name, problem in PROBLEMS.items():
         f, law = formula(name), Published(name).distribution
         for algorithm, size, answers in problem["answers"]:
+            # FORM has no chance in it, and NAIS takes its time.
             for seed in range(0 if algorithm in ("FORM", "NAIS") else 25):
                 ot.RandomGenerator.SetSeed(1000 + seed)
                 found = estimates(f, law, algorithm, size, next(iter(answers)))
