@@ -20,6 +20,8 @@ extensions = [
     "myst_parser",
     "sphinx_click",
 ]
+# Each example's page is called study: its folder tells them apart.
+suppress_warnings = ["sphinx_gallery.duplicate_filename"]
 exclude_patterns = ["_build", "gallery/**/*.ipynb"]
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}

@@ -16,8 +16,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
 from .backends import Backend, create_backend
 from .cleaning import Bounds, CleanPairs, clean_pairs, probability_bounds
 from .errors import SampleError
@@ -25,6 +23,7 @@ from .evaluation import Evaluation, Task, occurrence_key, point_keys
 from .evaluator import evaluator_of
 from .failures import FailureLimit, allowed_attempts, failure_text, failure_value
 from .limits import Limits, Stragglers
+from .points import points_of, twins_among, with_twins
 from .progress import Progress
 from .provenance import source_folder
 from .reparsing import parsed_again
@@ -34,6 +33,9 @@ from .store import Store
 __all__ = ["Campaign"]
 
 _Batch = Sequence[tuple[int, Evaluation]]
+
+#: Records that are read from the store at a time.
+_PIECE = 1000
 
 
 class Campaign:
@@ -323,27 +325,18 @@ class Campaign:
 
     def _points(self, X: Any) -> list[tuple[float, ...]]:
         """Return the sample as tuples, after a look at its shape."""
-        array = np.asarray(X, dtype=float)
-        dimension = len(self.evaluator.inputs)
-        if array.ndim != 2 or array.shape[1] != dimension:
-            msg = (
-                f"the sample has shape {array.shape}; expected is (size, {dimension}): "
-                f"one row a point, with {list(self.evaluator.inputs)}"
-            )
-            raise ValueError(msg)
-        return list(map(tuple, array.tolist()))
+        return points_of(X, self.evaluator.inputs)
 
     def _run(self, points: list[tuple[float, ...]]) -> Iterator[_Batch]:
         """Yield lists of index in the sample and evaluation, known ones first."""
         first, twins, keys = self._sort_out(points)
-        recorded = self._recorded(first, keys)
-        unknown = first if not recorded else [index for index in first if index not in recorded]
+        known, unknown = self._split(first, keys)
         batches = self._evaluate((Task(index, points[index]) for index in unknown), keys)
         failures: list[tuple[int, Evaluation]] = []
         done = 0
         with Progress(len(points), shown=self.verbosity) as progress, closing(batches):
-            for batch in chain([list(recorded.items())], batches):
-                everywhere = batch if not twins else _with_twins(batch, twins)
+            for batch in chain(self._served(known, keys), batches):
+                everywhere = batch if not twins else with_twins(batch, twins)
                 progress.advance(everywhere)
                 yield everywhere
                 if self._failure_limit.max_failures is not None:
@@ -367,23 +360,23 @@ class Campaign:
             for index, key in enumerate(keys):
                 occurrence = self._occurrences[key] = self._occurrences.get(key, -1) + 1
                 keys[index] = occurrence_key(key, occurrence)
-        seen = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        if len(seen) == len(keys):
-            return range(len(keys)), {}, keys
-        twins: dict[int, list[int]] = {}
-        for index, key in enumerate(keys):
-            if seen[key] != index:
-                twins.setdefault(seen[key], []).append(index)
-        return sorted(seen.values()), twins, keys
+        first, twins = twins_among(keys)
+        return first, twins, keys
 
-    def _recorded(self, indices: Sequence[int], keys: list[bytes]) -> dict[int, Evaluation]:
-        """Return the records of the points that are not to run again."""
-        known = self.store.keys()
-        found = {}
-        for index in indices:
-            if keys[index] in known and not self._again(*self.store.known(keys[index])):
-                found[index] = self.store.last(keys[index])
-        return found
+    def _split(self, indices: Sequence[int], keys: list[bytes]) -> tuple[list[int], Sequence[int]]:
+        """Return the indices of the points whose records are served, and of those to run."""
+        there = self.store.keys()
+        known = [i for i in indices if keys[i] in there and not self._again(*self.store.known(keys[i]))]
+        if not known:
+            return known, indices
+        served = set(known)
+        return known, [i for i in indices if i not in served]
+
+    def _served(self, indices: Sequence[int], keys: list[bytes]) -> Iterator[_Batch]:
+        """Yield records of the store, some at a time: a million need not be in memory at once."""
+        for start in range(0, len(indices), _PIECE):
+            piece = indices[start : start + _PIECE]
+            yield list(zip(piece, self.store.last_many([keys[i] for i in piece]), strict=True))
 
     def _settings(self) -> Callable[[dict[str, Any] | None], dict[str, Any] | None] | None:
         """Return what changes the settings of a task when it goes out."""
@@ -410,8 +403,3 @@ class Campaign:
                 yield ended
         finally:
             running.close()  # type: ignore[attr-defined]
-
-
-def _with_twins(batch: _Batch, twins: dict[int, list[int]]) -> _Batch:
-    """Return evaluations for their points and for those that are the same."""
-    return [(same, evaluation) for index, evaluation in batch for same in (index, *twins.get(index, ()))]

@@ -231,6 +231,18 @@ def check_steps(wrapper: Any, tokens: Sequence[str] | None) -> None:
     if tokens is not None and not wrapper.templates:
         msg = f"{name}: tokens={list(tokens)!r} without templates; give templates={{'input file': 'template file'}}"
         raise InputError(msg)
+    linked = (
+        {os.path.basename(path) for path in wrapper.files if os.path.isdir(path)}
+        if wrapper.link_files
+        else ()
+    )
+    for written in wrapper.templates:
+        if written.split("/")[0] in linked:
+            msg = (
+                f"{name}: the template {written!r} would be written into a folder of files= that link_files=True only "
+                "links, and so into the original; copy the folder, or link the files in it one by one"
+            )
+            raise InputError(msg)
     for command in wrapper.commands:
         command.check_names([*wrapper.inputs, "point", "cpus"])
 

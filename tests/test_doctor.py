@@ -381,3 +381,18 @@ def test_wrong_arguments_are_refused(
         examine(wrapper(GOOD), **arguments)
     with pytest.raises(TypeError, match="no model"):
         examine(sys)
+
+
+def test_another_study_beside_is_not_blamed_on_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that another study writes in the current folder is no file that the code made outside."""
+    from otwrap.doctor.traces import Traces
+
+    monkeypatch.chdir(tmp_path)
+    with otw.Store(tmp_path / "other.sqlite") as store, Traces([], str(tmp_path / "none")) as traces:
+        store.select(["a"], ["y"], {})
+        store.put(b"0" * 16, otw.Evaluation((1.0,), (2.0,)))
+        (tmp_path / "by_the_code.txt").write_text("x")
+    assert [change for change in traces.changes if "other.sqlite" in change] == []
+    assert any("by_the_code.txt" in change for change in traces.changes)

@@ -30,7 +30,7 @@ PACKAGE = ROOT / "otwrap"
 LAYERS = """
 0   errors logs files cpus locks formats steps payload
 1   dumps evaluation workdir template parsers guardian fingerprints command designs models fields provenance known messages separation pages
-1b  process progress database failures cleaning rows
+1b  points process progress database failures cleaning rows
 1c  declaration folders retries integrity storefile
 1d  outcome reproduce variants repair
 2   wrapper store schedulers tables

@@ -319,3 +319,21 @@ def test_one_wrapper_serves_threads(tmp_path):
     for thread in threads:
         thread.join()
     assert answers == {n: [float(100 * n + i) for i in range(20)] for n in range(4)}
+
+
+def test_a_template_is_never_written_through_a_linked_folder(tmp_path):
+    """A folder that is only linked keeps its content: a template in it is refused when the wrapper is made."""
+    case = tmp_path / "case"
+    case.mkdir()
+    (case / "in.txt").write_text("original")
+    (tmp_path / "in.tmpl").write_text("@a")
+    settings = {
+        "templates": {"case/in.txt": tmp_path / "in.tmpl"},
+        "files": [case],
+        "command": "cat case/in.txt",
+    }
+    parsers = [otw.parsers.Stdout()]
+    with pytest.raises(otw.InputError, match="only links, and so into the original"):
+        otw.Wrapper(["a"], ["y"], parsers=parsers, link_files=True, **settings)
+    assert otw.Wrapper(["a"], ["y"], parsers=parsers, **settings).evaluate([2.0]).output == (2.0,)
+    assert (case / "in.txt").read_text() == "original"

@@ -32,7 +32,7 @@ _SHOWN = 10
     "--folders",
     multiple=True,
     metavar="'PATTERN'",
-    help="The folders of runs, as in 'runs/*'; quoted. Can be repeated.",
+    help="The folders of runs, as in ``runs/*``, in quotes. Can be repeated.",
 )
 @click.option(
     "--points",

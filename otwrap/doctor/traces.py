@@ -193,7 +193,7 @@ def _levels(folder: str, root: str, depth: int | None) -> list[_Stamps]:
         below: list[str] = []
         for place in places:
             for entry in _scan(place):
-                if entry.name in _IGNORED or os.path.realpath(entry.path) == root:
+                if _is_ignored(entry) or os.path.realpath(entry.path) == root:
                     continue
                 level[entry.path] = _stamp(entry)
                 if entry.is_dir(follow_symlinks=False):
@@ -204,6 +204,13 @@ def _levels(folder: str, root: str, depth: int | None) -> list[_Stamps]:
         levels.append(level)
         places = below
     return levels
+
+
+def _is_ignored(entry: os.DirEntry[str]) -> bool:
+    """Whether something is nobody's business, or belongs to a store that another study writes meanwhile."""
+    if entry.name in _IGNORED or entry.name.endswith(("-wal", "-shm", ".lock")):
+        return True
+    return os.path.exists(f"{entry.path}-wal")
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, int] | None:
