@@ -6,11 +6,13 @@ import ast
 import configparser
 import importlib
 import inspect
+import io
 import os
 import pickle
 import re
 import shlex
 import subprocess
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -397,3 +399,34 @@ def test_the_door_says_the_same_three_times() -> None:
     shelves = {name for name, room in imported.items() if room is None}
     assert {name: room for name, room in imported.items() if room is not None} == otwrap._ROOM_OF
     assert sorted(otwrap._ROOM_OF) == sorted(set(otwrap.__all__) - shelves)
+
+
+def code_lines(path: Path) -> int:
+    """Return the number of lines that have code: not blank, no comment, no docstring."""
+    text = path.read_text(encoding="utf-8")
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            prose |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    there = {
+        number
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type
+        not in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+        for number in range(token.start[0], token.end[0] + 1)
+        if token.string
+    }
+    return len(there - prose)
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in (ROOT / "examples").glob("*/wrapper.py")))
+def test_examples_are_short(folder: Path) -> None:
+    """An example is at most 60 lines of Python: wrapper and study of a code together, each file of the others."""
+    counts = {path.name: code_lines(path) for path in folder.glob("*.py")}
+    if folder.name in ("beam", "published"):  # two models and a stand-in code; fifteen problems
+        assert max(counts.values()) <= 60, counts
+    else:
+        assert sum(counts.values()) <= 60, counts

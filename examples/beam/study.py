@@ -15,13 +15,13 @@ threshold, and Sobol' indices. Each answer stands beside a value that is known b
 import argparse
 import sys
 
-import matplotlib
 import numpy as np
 import openturns as ot
 
 import otwrap as otw
 from otwrap.examples.beam import MODELS, Beam, known_indices
 from otwrap.examples.beam.executable import executable
+from otwrap.examples.beam.results import draw, form_probability, print_table
 
 parser = argparse.ArgumentParser(description="Uncertainty study of the beam.")
 parser.add_argument("--model", choices=MODELS, default="guide", help="which probabilistic model")
@@ -72,22 +72,10 @@ rows.append((f"P(y > {model.threshold:g}), Monte Carlo", p_monte_carlo, (p * (1 
 # the formula, which finite differences through the code meet to four digits. Each input has a step of its own:
 # the one that OpenTURNS takes for all, 1e-5, is too much for a moment of inertia in m^4 and lost in Young's modulus.
 formula = ot.SymbolicFunction(["F", "E", "L", "I"], ["F * L^3 / (3 * E * I)"])
-
-
-def form_probability(function):
-    """Return the probability that the function exceeds the threshold, according to FORM."""
-    output = ot.CompositeRandomVector(function, ot.RandomVector(distribution))
-    solver = ot.AbdoRackwitz()
-    solver.setStartingPoint(distribution.getMean())
-    form = ot.FORM(solver, ot.ThresholdEvent(output, ot.Greater(), model.threshold))
-    form.run()
-    return form.getResult().getEventProbability()
-
-
 step = 1e-3 * distribution.getStandardDeviation()
 f.setGradient(ot.CenteredFiniteDifferenceGradient(step, f.getEvaluation()))
-reference = form_probability(formula)
-rows.append((f"P(y > {model.threshold:g}), FORM", form_probability(f), 1e-4 * reference, reference))
+ours, reference = (form_probability(function, distribution, model.threshold) for function in (f, formula))
+rows.append((f"P(y > {model.threshold:g}), FORM", ours, 1e-4 * reference, reference))
 
 # %%
 # Sobol' indices
@@ -104,33 +92,11 @@ names = distribution.getDescription()
 rows += [(f"Sobol' index of {names[i]}", first[i], errors[i], known[i]) for i in range(4)]
 
 # %%
-# The picture
+# The results
 # -----------
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-left.hist(np.ravel(Y), bins=50, density=True, color="tab:blue")
-left.axvline(model.threshold, color="tab:red", label=f"threshold, P = {p_monte_carlo:.2g}")
-left.set(xlabel="deviation", ylabel="density", title=f"{size} runs of the code")
-left.legend()
-right.bar(np.arange(4) - 0.2, first, 0.4, yerr=errors, label="from the code's runs")
-right.bar(np.arange(4) + 0.2, known, 0.4, label="known")
-right.set(title="First-order Sobol' indices", xticks=range(4), xticklabels=names)
-right.legend()
-figure.savefig(options.picture, dpi=120)
-
-# %%
-# The table
-# ---------
 # `z` counts the standard errors between ours and the reference.
-print(f"{'quantity':28} {'ours':>10} {'std. error':>10} {'reference':>10} {'z':>6}")
-far = []
-for quantity, ours, error, reference in rows:
-    z = (ours - reference) / error
-    print(f"{quantity:28} {ours:10.5g} {error:10.2g} {reference:10.5g} {z:6.2f}")
-    if not abs(z) <= 3:
-        far.append(quantity)
+draw(options.picture, np.ravel(Y), model.threshold, p_monte_carlo, names, first, errors, known)
+far = print_table(rows)
 print(
     f"{len(f.campaign.evaluations)} evaluations of the beam's code, recorded in {options.store}; picture in {options.picture}"
 )
