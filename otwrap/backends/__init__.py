@@ -32,6 +32,8 @@ _BUILT_IN = {
     "threads": "Threads",
     "multiprocessing": "Multiprocessing",
     "joblib": "Joblib",
+    "ipyparallel": "Ipyparallel",
+    "mpi": "Mpi",
 }
 #: Those that need an object of the user's.
 _OF_OBJECTS = {"executor": "Executor"}
@@ -46,7 +48,7 @@ _ALIASES = {
 }
 
 #: Words of otwrapy and of the plan that this version has no backend for.
-_NOT_YET = ("ipyparallel", "dispy", "dask", "dask/ssh", "dask/slurm", "mpi")
+_NOT_YET = ("dispy", "dask", "dask/ssh", "dask/slurm")
 
 
 @runtime_checkable

@@ -22,9 +22,6 @@ __all__ = ["Crew", "Run", "Worker"]
 
 _Results = list[tuple[int, Evaluation]]
 
-#: Seconds between two looks at workers that are to come.
-_TICK = 0.1
-
 
 class Worker:
     """One worker: the connection to it, and the tasks it has.
@@ -115,6 +112,10 @@ class Starter(Protocol):
         """Return how many were started and are not there yet."""
         ...
 
+    def pause(self) -> float | None:
+        """Return after how many seconds to look again at what no connection tells; `None` for never."""
+        ...
+
     def arrived(self, crew: Crew) -> None:
         """Take in workers that have arrived; raise if none can."""
         ...
@@ -203,7 +204,7 @@ class Run:
     starter : Starter
         Where more come from.
     width : int
-        How many work at a time.
+        How many work at a time; may change while it runs.
     tasks : iterator of Task
         Pulled lazily.
     """
@@ -229,7 +230,7 @@ class Run:
         """
         try:
             while self._feed():
-                for found in self.crew.wait(_TICK if self.starter.coming() else None):
+                for found in self.crew.wait(self.starter.pause()):
                     if not isinstance(found, Worker):
                         continue
                     received = found.receive()

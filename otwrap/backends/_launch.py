@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import deque
@@ -10,9 +11,11 @@ __all__ = ["UNREACHABLE", "launch"]
 
 #: What a worker says first that cannot connect.
 UNREACHABLE = "the driver cannot be reached"
+#: How the variables begin by which mpiexec, or srun in its place, makes a process a rank.
+_OF_MPI = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_LOCAL")
 
 
-def launch(host: str, port: int, key: str, number: int) -> str:
+def launch(host: str, port: int, key: str, number: int, idle: float | None = None) -> str:
     """Start a worker process that connects to the driver, and wait until it ends.
 
     It is called by an engine, which keeps its own process: one that evaluates may crash.
@@ -27,6 +30,8 @@ def launch(host: str, port: int, key: str, number: int) -> str:
         What the worker proves to know, as hexadecimal digits.
     number : int
         Of this call.
+    idle : float, optional
+        Seconds without a point after which the worker ends. Default is never.
 
     Returns
     -------
@@ -35,10 +40,14 @@ def launch(host: str, port: int, key: str, number: int) -> str:
     """
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; "
-        f"from otwrap.backends._worker import join; join({host!r}, {port})"
+        f"from otwrap.backends._worker import join; join({host!r}, {port}, {idle!r})"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(),
     )
     with process:
         if process.stdin is None or process.stderr is None:  # never: both are pipes
@@ -53,3 +62,12 @@ def launch(host: str, port: int, key: str, number: int) -> str:
                 sys.stderr.write(line)
         exit_code = process.wait()
     return "" if exit_code == 0 else f"exit code {exit_code}: {''.join(said).strip() or 'it said nothing'}"
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the worker, which is no rank even if a rank starts it: its codes may be."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_OF_MPI) or name.startswith("OMPI_ALLOW_RUN_AS_ROOT")
+    }

@@ -17,7 +17,7 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from typing import Any
@@ -27,7 +27,7 @@ from ..evaluation import Evaluation, Task
 from ._crew import Crew, Run, Worker
 from ._travel import difference, hello, send_files
 
-__all__ = ["Served", "facing"]
+__all__ = ["Served", "facing", "facing_hosts"]
 
 _Results = list[tuple[int, Evaluation]]
 
@@ -35,6 +35,8 @@ _Results = list[tuple[int, Evaluation]]
 _HANDSHAKE = 20.0
 #: Seconds that workers have to end.
 _PATIENCE = 10.0
+#: Seconds between two looks at workers that are to come, and at how many places the engine has.
+_TICK, _REVIEW = 0.1, 3.0
 #: Seconds without any worker after which it is said once that one is waited for.
 _SILENCE = 30.0
 
@@ -88,17 +90,26 @@ class Served(ABC):
         if evaluate.payload != self._payload:
             self._dismiss()
             self._payload = evaluate.payload
-        places = self._places() if self.n_cpus == -1 else self.n_cpus
-        width = max(1, places // max(1, getattr(evaluate, "cpus", 1)))
-        yield from Run(self._crew, _Starter(self, evaluate), width, tasks).results()
+        starter = _Starter(self, evaluate)
+        self._forget_departed()
+        starter.run = Run(self._crew, starter, self._width(evaluate), tasks)
+        yield from starter.run.results()
 
     def close(self) -> None:
         """End the workers, and the engine if it was started here."""
         self._dismiss()
         self._stop()
 
+    def _width(self, evaluate: Any) -> int:
+        """Return how many evaluations run at a time."""
+        places = self._places() if self.n_cpus == -1 else self.n_cpus
+        return max(1, places // max(1, getattr(evaluate, "cpus", 1)))
+
     def _dismiss(self) -> None:
         """End the workers, those on their way too."""
+        there = {worker.number for worker in self._crew.all if isinstance(worker, _Remote)}
+        for number in self._launched.keys() - there:
+            self._cancel(self._launched[number])
         self._crew.end()
         self._payload = None
         if self._door is not None:
@@ -111,6 +122,12 @@ class Served(ABC):
         for ticket in self._launched.values():
             self._cancel(ticket)
         self._launched.clear()
+
+    def _forget_departed(self) -> None:
+        """Forget workers that have ended while there was nothing to do."""
+        for found in self._crew.wait(0):
+            if isinstance(found, Worker) and found.receive() is None:
+                self._crew.remove(found)
 
     def _forget_ended(self) -> dict[int, str]:
         """Forget calls that have ended, and return their problems."""
@@ -154,6 +171,8 @@ class _Starter:
     def __init__(self, backend: Served, evaluate: Any) -> None:
         self.backend = backend
         self.evaluate = evaluate
+        self.run: Run | None = None
+        self._reviewed = time.monotonic()
         self._deaths = 0
         self._seen = {worker.number for worker in backend._crew.all if isinstance(worker, _Remote)}
         self._alone_since: float | None = None
@@ -174,11 +193,18 @@ class _Starter:
         there = {worker.number for worker in self.backend._crew.all if isinstance(worker, _Remote)}
         return len(self.backend._launched.keys() - there)
 
+    def pause(self) -> float | None:
+        """Return after how many seconds to look again: workers are to come, or the engine may grow."""
+        if self.coming():
+            return _TICK
+        return _REVIEW if self.backend.n_cpus == -1 else None
+
     def arrived(self, crew: Crew) -> None:
         """Take in who has arrived; raise if the engine could not start any."""
         for connection in self.backend._open().arrivals():
             self._take_in(connection, crew)
         self._check_launches()
+        self._review()
         self._tell_silence(crew)
 
     def buried(self, worker: Worker) -> None:
@@ -197,6 +223,7 @@ class _Starter:
             if different := difference(said, hello()):
                 _refuse(said, different)
             self._seen.add(int(said["number"]))
+            connection.send_bytes(pickle.dumps([os.path.abspath(folder) for folder in sys.path]))
             worker = _Remote(connection, self.evaluate.payload, said)
             send_files(connection, getattr(self.evaluate, "files", ()))
         except (EOFError, OSError):
@@ -209,6 +236,13 @@ class _Starter:
             if number not in self._seen:
                 msg = f"{self.backend!r} could not start a worker: {problem or 'its call returned at once'}"
                 raise BackendError(msg)
+
+    def _review(self) -> None:
+        """Go with an engine that grows or shrinks."""
+        if self.run is None or self.backend.n_cpus != -1 or time.monotonic() < self._reviewed + _REVIEW:
+            return
+        self.run.width = self.backend._width(self.evaluate)
+        self._reviewed = time.monotonic()
 
     def _tell_silence(self, crew: Crew) -> None:
         """Say once that there is no worker yet."""
@@ -326,3 +360,25 @@ def facing(address: str) -> str:
             return socket.gethostbyname(socket.gethostname())
         found: str = probe.getsockname()[0]
     return found
+
+
+def facing_hosts(hosts: Iterable[str]) -> str:
+    """Return the address of this machine on the way to others.
+
+    Parameters
+    ----------
+    hosts : iterable of str
+        Their names.
+
+    Returns
+    -------
+    address : str
+        The loopback address if all of them are this one.
+
+    Examples
+    --------
+    >>> facing_hosts([socket.gethostname()])
+    '127.0.0.1'
+    """
+    others = sorted(set(hosts) - {socket.gethostname()})
+    return facing(others[0]) if others else "127.0.0.1"

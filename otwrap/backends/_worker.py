@@ -44,7 +44,7 @@ def main(descriptor: int) -> None:
     _serve(connection, load_payload)
 
 
-def join(host: str, port: int) -> None:
+def join(host: str, port: int, idle: float | None = None) -> None:
     """Connect to a driver elsewhere and serve it; for a process that an engine's own worker started.
 
     The key, and the number of the call that started this process, stand in the first line of the standard
@@ -56,6 +56,8 @@ def join(host: str, port: int) -> None:
         Of the driver.
     port : int
         Where it listens.
+    idle : float, optional
+        Seconds without a point after which it ends. Default is never.
     """
     key, number = sys.stdin.readline().split()
     try:
@@ -64,8 +66,14 @@ def join(host: str, port: int) -> None:
         sys.exit(f"{UNREACHABLE} from {socket.gethostname()} at {host}, port {port}: {error}")
     threading.Thread(target=_follow_starter, daemon=True).start()
     connection.send_bytes(pickle.dumps({**hello(), "number": number}))
+    try:
+        driver_path = pickle.loads(connection.recv_bytes())
+    except (EOFError, ConnectionError):  # the driver has no use for this worker any more
+        return
+    # Last, for the user's own modules: on this machine, or where the file system is shared.
+    sys.path += [folder for folder in driver_path if folder not in sys.path]
     with tempfile.TemporaryDirectory(prefix="otwrap-files-", ignore_cleanup_errors=True) as folder:
-        _serve(connection, lambda payload: with_files(load_payload(payload), connection, folder))
+        _serve(connection, lambda payload: with_files(load_payload(payload), connection, folder), idle)
 
 
 def _follow_starter() -> None:
@@ -77,7 +85,9 @@ def _follow_starter() -> None:
     os._exit(0)
 
 
-def _serve(connection: Connection[Any, Any], load: Callable[[bytes], Any]) -> None:
+def _serve(
+    connection: Connection[Any, Any], load: Callable[[bytes], Any], idle: float | None = None
+) -> None:
     """Load the evaluator and evaluate what comes until the connection closes."""
     adopt_orphans()
     try:
@@ -90,11 +100,14 @@ def _serve(connection: Connection[Any, Any], load: Callable[[bytes], Any]) -> No
         sys.exit(1)
     with contextlib.suppress(OSError):  # the driver is gone already: the listener will notice
         connection.send_bytes(pickle.dumps(("ready", os.getpid())))
-    chunks: queue.SimpleQueue[list[tuple[Any, ...]] | None] = queue.SimpleQueue()
+    chunks: queue.SimpleQueue[list[tuple[Any, ...]]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, chunks, evaluate), daemon=True).start()
-    while (chunk := chunks.get()) is not None:
-        with contextlib.suppress(BrokenPipeError, ConnectionError):
-            _evaluate(connection, evaluate, chunk)
+    with contextlib.suppress(queue.Empty):  # idle for long: its place is somebody else's
+        while True:
+            chunk = chunks.get(timeout=idle)
+            with contextlib.suppress(BrokenPipeError, ConnectionError):
+                _evaluate(connection, evaluate, chunk)
+    evaluate.close()
 
 
 def _listen(connection: Connection[Any, Any], chunks: queue.SimpleQueue[Any], evaluate: Any) -> None:

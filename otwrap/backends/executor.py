@@ -9,11 +9,16 @@ from ._served import Served
 
 __all__ = ["Executor"]
 
+#: Seconds without a point after which a worker gives its place back: who shuts an executor down, as the end of
+#: a `with` block does, waits for all its places.
+IDLE = 5.0
+
 
 class Executor(Served):
     """Evaluate in workers that an executor starts.
 
-    Each worker takes one place of the executor until :meth:`close`. The executor itself is not shut down.
+    Each worker takes one place of the executor until :meth:`close`, or until it has had nothing to do for five
+    seconds. The executor itself is not shut down.
 
     Parameters
     ----------
@@ -61,7 +66,7 @@ class Executor(Served):
         raise ValueError(msg)
 
     def _launch(self, *arguments: Any) -> Any:
-        return self.executor.submit(launch, *arguments)
+        return self.executor.submit(launch, *arguments, IDLE)
 
     def _ended(self, ticket: Any) -> str | None:
         if not ticket.done():

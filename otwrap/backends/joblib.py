@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from multiprocessing.connection import Connection
 from typing import Any
 
 from ..cpus import evaluations_at_a_time
@@ -21,6 +23,9 @@ __all__ = ["Joblib"]
 
 _Results = list[tuple[int, Evaluation]]
 _Answer = tuple[float, list[tuple[int, tuple[Any, ...]]]]
+
+#: Seconds that the processes have to end before they are killed: a code may take 2 s to end.
+_PATIENCE = 6.0
 
 
 class Joblib:
@@ -48,6 +53,8 @@ class Joblib:
         self.n_cpus = n_cpus
         self._payload: bytes | None = None
         self._executor: Any = None
+        #: Its end tells the processes that they are not needed any more, also if this one is killed.
+        self._line: Connection[Any, Any] | None = None
 
     def imap(self, evaluate: Any, tasks: Iterator[Task]) -> Iterator[_Results]:
         """Yield lists of task id and evaluation as they end, see :class:`otwrap.backends.Backend`."""
@@ -60,15 +67,23 @@ class Joblib:
 
     def close(self) -> None:
         """End the processes."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=True)
-            self._executor = None
+        executor, self._executor = self._executor, None
+        if executor is None:
+            return
+        if self._line is not None:
+            self._line.close()
+        # It waits for what is in flight; a model that does not notice that it is not needed is killed.
+        ending = threading.Thread(target=executor.shutdown, daemon=True)
+        ending.start()
+        ending.join(_PATIENCE)
+        executor.shutdown(wait=True, kill_workers=True)
 
     def _submitter(self, width: int) -> Callable[..., Future[_Answer]]:
         """Return how tasks are submitted; the processes start when there are none."""
         if self._executor is None:
+            theirs, self._line = self._loky.backend.get_context().Pipe(duplex=False)
             self._executor = self._loky.ProcessPoolExecutor(
-                max_workers=width, initializer=_load, initargs=(self._payload,)
+                max_workers=width, initializer=_load, initargs=(self._payload, theirs)
             )
         submit: Callable[..., Future[_Answer]] = self._executor.submit
         return submit
@@ -155,25 +170,34 @@ class _Run:
 
 
 _evaluator: Any = None
+#: Set when nobody waits for results any more.
+_ended = threading.Event()
 
 
-def _load(payload: bytes) -> None:
+def _load(payload: bytes, line: Connection[Any, Any]) -> None:
     """Make the evaluator, once in each process."""
     from ..process import adopt_orphans
 
     global _evaluator
     adopt_orphans()
+    # A session of its own: Ctrl-C at the terminal reaches the driver alone, which ends the rest in order.
+    if hasattr(os, "setsid"):
+        os.setsid()
     _evaluator = load_payload(payload)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_follow, args=(line, os.getppid()), daemon=True).start()
 
 
-def _follow(driver: int) -> None:
-    """End what runs here, and this process, when the driver is gone: loky notices only between tasks."""
+def _follow(line: Connection[Any, Any], driver: int) -> None:
+    """End what runs here when nobody waits for it, and this process if the driver is gone."""
     from ..process import end_all
 
-    while os.getppid() == driver:
-        time.sleep(0.5)
+    with contextlib.suppress(EOFError, OSError):
+        line.recv_bytes()
+    _ended.set()
     end_all()
+    # The line of a killed driver ends a moment before the driver does.
+    while os.getppid() == driver:
+        time.sleep(0.1)
     _evaluator.close()
     os._exit(0)
 
@@ -181,5 +205,9 @@ def _follow(driver: int) -> None:
 def _evaluate(tasks: list[tuple[Any, ...]]) -> _Answer:
     """Evaluate a chunk."""
     clock = time.perf_counter()
-    results = [(fields[0], tuple(_evaluator(Task(*fields)))) for fields in tasks]
+    results = []
+    for fields in tasks:
+        if _ended.is_set():
+            break
+        results.append((fields[0], tuple(_evaluator(Task(*fields)))))
     return time.perf_counter() - clock, results

@@ -116,6 +116,9 @@ class _Starter:
         """Return 0: none is on its way."""
         return 0
 
+    def pause(self) -> None:
+        """Return that there is nothing to look at."""
+
     def arrived(self, crew: Crew) -> None:
         """Nothing is on its way."""
 

@@ -254,7 +254,7 @@ def _adopt(adopts: bool) -> bool:
     """Say whether orphans are to become children of this process; return whether the system agreed."""
     import ctypes
 
-    return ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, int(adopts), 0, 0, 0) == 0
+    return bool(ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, int(adopts), 0, 0, 0) == 0)
 
 
 def watch_folder(folder: str | os.PathLike[str]) -> None:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -231,6 +232,25 @@ def cases(seed: int, backends: tuple[str, ...] = BACKENDS) -> Iterator[Case]:
         yield Case(backend, study, kind, chance.random() < 0.3, lines, delay, chance.random() < 0.5)
 
 
+class Cleaned(threading.Thread):
+    """Wait until nothing of a run is left, and end what is left after that."""
+
+    def __init__(self, mark: str, since: float) -> None:
+        super().__init__(daemon=True)
+        self.mark = mark
+        self.since = since
+        self.seconds = 0.0
+        self.left: dict[int, str] = {}
+        self.start()
+
+    def run(self) -> None:
+        """Wait."""
+        wait_for(lambda: not living(self.mark), PATIENCE - (time.monotonic() - self.since), 0.05)
+        self.seconds = time.monotonic() - self.since
+        self.left = living(self.mark)
+        send(list(self.left), signal.SIGKILL)
+
+
 def run_to_end(study: Study, number: int) -> str:
     """Resume a study and return what went wrong, if anything did."""
     driver = study.start()
@@ -271,32 +291,22 @@ def one_kill(folder: Path, case: Case, expected: str) -> Figures:
         driver.wait()
     if case.kind in SURVIVED:
         killed = time.monotonic()
-    left: dict[int, str] = {}
+    cleaned = Cleaned(study.marks[0], killed)
     stray: list[str] = []
-
-    def look() -> float:
-        nonlocal left
-        wait_for(lambda: not living(study.marks[0]), PATIENCE - (time.monotonic() - killed))
-        seconds = time.monotonic() - killed
-        left = living(study.marks[0])
-        send(list(left), signal.SIGKILL)
-        return seconds
-
-    seconds = 0.0
     kept = len(study.failed(1))
     if not case.at_once:
-        seconds = look()
+        cleaned.join()
+        # With nobody left, it is the resume that cleans up.
         if case.kind != "whole tree, KILL":
             stray += study.strays(kept)
     before = study.recorded(1)
     problem = run_to_end(study, 2)
     if problem:
         wrong.append(problem)
-    if case.at_once:
-        seconds = look()
-    wait_for(lambda: not living(study.marks[1]), PATIENCE)
-    left |= living(study.marks[1])
-    send(list(living(study.marks[1])), signal.SIGKILL)
+    cleaned.join()
+    after = Cleaned(study.marks[1], time.monotonic())
+    after.join()
+    left = cleaned.left | after.left
     stray += study.strays(kept + len(study.failed(2)))
     stray += [name for name in os.listdir(folder / "stores") if name != "study.sqlite"]
     if study.result(2) != expected:
@@ -316,7 +326,7 @@ def one_kill(folder: Path, case: Case, expected: str) -> Figures:
         len(left),
         len(set(stray)),
         len(again),
-        seconds,
+        cleaned.seconds,
         "; ".join(wrong),
     )
 
