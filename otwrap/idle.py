@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+from types import FrameType
 from typing import Any
 
 from .backends.serial import Serial
@@ -51,12 +53,11 @@ class OneAtATime:
             self._in_a_row = 0
         elif evaluated:
             self._in_a_row += 1
-        if self._in_a_row == _MANY and (workers := self._workers()) > 1:
+        if self._in_a_row == _MANY and (workers := self._workers()) > 1 and (advice := _advice(workers)):
             self._in_a_row = -(10**9)  # once is enough
             warnings.warn(
                 f"{_MANY} points in a row were asked for one at a time: {workers - 1} of {workers} workers idle. "
-                f"A simulation algorithm of OpenTURNS asks for blocks after algorithm.setBlockSize({workers}) or "
-                "more; in a loop of your own, pass the whole sample: f(X)",
+                f"{advice}",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -66,3 +67,23 @@ class OneAtATime:
         if isinstance(self._backend, Serial):
             return 1
         return evaluations_at_a_time(getattr(self._backend, "n_cpus", 1), self._cpus)
+
+
+def _advice(workers: int) -> str:
+    """Return what can be done by whoever asks for points; empty if nothing can, as for an optimizer."""
+    algorithm = _algorithm(sys._getframe())
+    if algorithm is None:
+        return "In a loop of your own, pass the whole sample: f(X)"
+    if hasattr(algorithm, "setBlockSize"):
+        return f"{type(algorithm).__name__} asks for blocks after algorithm.setBlockSize({workers}) or more"
+    return ""
+
+
+def _algorithm(frame: FrameType | None) -> Any:
+    """Return the algorithm of OpenTURNS that is running, `None` if none is."""
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("openturns") and frame.f_code.co_name == "run":
+            return frame.f_locals.get("self")
+        frame = frame.f_back
+    return None

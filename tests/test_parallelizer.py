@@ -172,9 +172,9 @@ def test_pool_lives_as_long_as_the_function():
     """The workers of the first sample serve the second one."""
     with otw.Parallelizer(Recording(), "multiprocessing", 2) as function:
         function([[1.0, 1.0], [2.0, 2.0]])
-        first = [worker.process.pid for worker in function.campaign.backend._workers.all]
+        first = [worker.process.pid for worker in function.campaign.backend._crew.all]
         function([[3.0, 1.0], [4.0, 2.0]])
-        assert [worker.process.pid for worker in function.campaign.backend._workers.all] == first
+        assert [worker.process.pid for worker in function.campaign.backend._crew.all] == first
 
 
 def test_a_study_goes_on_where_it_stopped(tmp_path):
@@ -222,7 +222,7 @@ def test_closing_ends_the_workers():
     before = threading.active_count()
     with otw.Parallelizer(Recording(), "multiprocessing", 2) as function:
         function([[1.0, 1.0], [2.0, 2.0]])
-        workers = [worker.process for worker in function.campaign.backend._workers.all]
+        workers = [worker.process for worker in function.campaign.backend._crew.all]
     assert all(worker.poll() is not None for worker in workers)
     with otw.Parallelizer(Recording(), "threads", 2) as function:
         function([[1.0, 1.0], [2.0, 2.0]])
