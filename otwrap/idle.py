@@ -53,7 +53,7 @@ class OneAtATime:
             self._in_a_row = 0
         elif evaluated:
             self._in_a_row += 1
-        if self._in_a_row == _MANY and (workers := self._workers()) > 1 and (advice := _advice(workers)):
+        if self._in_a_row >= _MANY and (workers := self._workers()) > 1 and (advice := _advice(workers)):
             self._in_a_row = -(10**9)  # once is enough
             warnings.warn(
                 f"{_MANY} points in a row were asked for one at a time: {workers - 1} of {workers} workers idle. "
