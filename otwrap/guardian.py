@@ -1,13 +1,13 @@
 """The end of process trees: find what a run has left behind, end it, even after ``kill -9`` of the driver.
 
 Every run carries a token of its own in the environment variable ``OTWRAP_RUN``, which its children
-inherit, also those that left the process group or the session. As a script (``guardian.py PREFIX PLACE``)
+inherit, also those that left the process group or the session. As a script (``guardian.py NAME PLACE``)
 this module is a process in a session of its own that waits at the end of a pipe. The pipe ends with the
 process that holds its other end, however that ended; then the guardian ends all that carries the prefix,
 removes the folders that it was told of (lines ``+folder``, taken back by ``-folder``), and ends.
 
-What it was told it notes in a journal, a file in a folder below the place. Where somebody killed a guardian
-with all the rest, the next one that starts finds its journal, and does what it had to do.
+The same lines stand in a journal, a file in a folder below the place, which the guarded process writes. Where
+somebody killed a guardian with all the rest, the next one that starts finds the journal, and does what it had to do.
 
 It imports nothing but small parts of the standard library, so that a guardian starts fast and stays small.
 """
@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 
-__all__ = ["Journal", "end_tree", "find_tree", "main", "read_proc"]
+__all__ = ["Journal", "begin_of", "end_tree", "find_tree", "main", "read_proc"]
 
 #: Seconds that a process has to end by itself after a request (TERM) and before the kill (KILL).
 GRACE = 2.0
@@ -152,21 +152,25 @@ def end_tree(token: bytes, group: int = 0, grace: float | None = None) -> set[in
 
 
 class Journal:
-    """What a guardian was told, also in a file that a later one finds.
+    """What a guardian is told, also in a file that a later one finds.
 
-    The file is locked as long as its guardian lives. Without a folder that is ours alone there is no file.
+    The guarded process makes the file and writes it; its guardian has it locked. Without a folder that is ours
+    alone there is no file.
 
     Parameters
     ----------
     place : str
         The folder for temporary files.
-    prefix : str
-        The start of the tokens of the runs, which begins with the number of the guarded process.
+    name : str
+        Of the file: the start of the tokens of the runs, which begins with the number of the guarded process,
+        and when that process began, see :func:`begin_of`.
     new : bool, optional
         Whether it is made if it is not there. Default is true.
 
     Attributes
     ----------
+    prefix : str
+        The start of the tokens of the runs.
     folders : set of bytes
         The folders to remove in the end.
 
@@ -174,25 +178,25 @@ class Journal:
     --------
     >>> import tempfile
     >>> place = tempfile.TemporaryDirectory()
-    >>> journal = Journal(place.name, "1234-5678-")
+    >>> journal = Journal(place.name, "1234-5678-9")
     >>> journal.note(b"+/tmp/run-1\\n+/tmp/run-2\\n-/tmp/run-1\\n")
     >>> journal.folders
     {b'/tmp/run-2'}
-    >>> journal.close()
+    >>> journal.remove()
     >>> place.cleanup()
     """
 
-    def __init__(self, place: str, prefix: str, new: bool = True) -> None:
-        self.place, self.prefix = place, prefix
+    def __init__(self, place: str, name: str, new: bool = True) -> None:
+        self.place, self.name = place, name
+        self.prefix = name.rpartition("-")[0] + "-"
         # Numbers of processes mean something on this machine and in this container only.
         here = f"{os.uname().nodename}-{_namespace()}"
         self._folder = os.path.join(place, f"otwrap-guardians-{os.geteuid()}-{here}")
-        self._path = os.path.join(self._folder, prefix)
+        self._path = os.path.join(self._folder, name)
         self.folders: set[bytes] = set()
         self._rest = b""
+        self._size = 0
         self._file = self._open(os.O_CREAT if new else 0)
-        if self._file >= 0:
-            self._take_in(read_proc(self._path))
 
     def note(self, lines: bytes) -> None:
         """Take in lines, and write them down.
@@ -200,19 +204,51 @@ class Journal:
         Parameters
         ----------
         lines : bytes
-            As they come; the last one may be cut.
+            Whole ones.
         """
-        whole = self._take_in(lines)
+        self.take_in(lines)
         if self._file < 0:
             return
         try:
-            if os.fstat(self._file).st_size > _LONG:
+            self._size += len(lines)
+            if self._size > _LONG:
+                lines = b"".join(b"+" + folder + b"\n" for folder in self.folders)
+                self._size = len(lines)
                 os.ftruncate(self._file, 0)
-                whole = [b"+" + folder for folder in self.folders]
-            os.write(self._file, b"".join(line + b"\n" for line in whole))
+            os.write(self._file, lines)
         except OSError:
-            # The disk is full; what they say is still known here.
+            # The disk is full; the guardian itself is told all the same.
             return
+
+    def take_in(self, lines: bytes) -> None:
+        """Learn what lines say.
+
+        Parameters
+        ----------
+        lines : bytes
+            As they come; the last one may be cut.
+        """
+        *whole, self._rest = (self._rest + lines).split(b"\n")
+        for line in whole:
+            if line.startswith(b"+"):
+                self.folders.add(line[1:])
+            else:
+                self.folders.discard(line[1:])
+
+    def lock(self) -> bool:
+        """Make it ours as long as this process lives; say whether nobody else has it.
+
+        Returns
+        -------
+        locked : bool
+        """
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def abandoned(self) -> list[Journal]:
         """Return the journals whose guardian and whose guarded process are gone; they are ours from now on.
@@ -222,52 +258,68 @@ class Journal:
         journals : list of Journal
         """
         names = os.listdir(self._folder) if self._file >= 0 else []
-        numbers = {name: name.partition("-")[0] for name in names if name != self.prefix}
-        gone = [name for name, number in numbers.items() if number.isdigit() and not _signal(int(number), 0)]
-        found = [Journal(self.place, name, new=False) for name in gone]
-        return [journal for journal in found if journal._file >= 0]
+        others = [name for name in names if name != self.name and name.count("-") == 2]
+        found = [Journal(self.place, name, new=False) for name in others if not _is_guarded(name)]
+        ours = [journal for journal in found if journal.lock()]
+        for journal in ours:
+            journal.take_in(read_proc(journal._path))
+        return ours
 
     def close(self) -> None:
-        """Remove the file, and the folder if it was the last one."""
-        if self._file < 0:
-            return
-        try:
-            os.unlink(self._path)
-            os.rmdir(self._folder)
-        except OSError:
-            pass
-        os.close(self._file)
-        self._file = -1
+        """Close the file, and leave it where it is."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
-    def _take_in(self, lines: bytes) -> list[bytes]:
-        """Learn what lines say; return those that are whole."""
-        *whole, self._rest = (self._rest + lines).split(b"\n")
-        for line in whole:
-            if line.startswith(b"+"):
-                self.folders.add(line[1:])
-            else:
-                self.folders.discard(line[1:])
-        return whole
+    def remove(self) -> None:
+        """Remove the file, and the folder if it was the last one."""
+        if self._file >= 0:
+            try:
+                os.unlink(self._path)
+                os.rmdir(self._folder)
+            except OSError:
+                pass
+            self.close()
 
     def _open(self, flags: int) -> int:
-        """Return the file, opened and locked; -1 if that cannot be."""
-        import fcntl
-
+        """Return the opened file; -1 if that cannot be."""
         try:
             os.makedirs(self._folder, 0o700, exist_ok=True)
             stat = os.lstat(self._folder)
             # Where everybody may write, somebody else may have made it, to have our files removed.
             if stat.st_uid != os.geteuid() or stat.st_mode & 0o170077 != 0o040000:
                 return -1
-            file = os.open(self._path, os.O_RDWR | os.O_APPEND | flags, 0o600)
+            return os.open(self._path, os.O_RDWR | os.O_APPEND | flags, 0o600)
         except OSError:
             return -1
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(file)
-            return -1
-        return file
+
+
+def begin_of(pid: int | str) -> str:
+    """Return when a process began, which tells it from another one that has its number later.
+
+    Parameters
+    ----------
+    pid : int or str
+        Its number, or ``"self"``.
+
+    Returns
+    -------
+    begin : str
+        In the system's own unit; empty if it is gone, or a zombie.
+
+    Examples
+    --------
+    >>> begin_of("nobody")
+    ''
+    """
+    fields = read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return fields[19].decode() if len(fields) > 19 and fields[0] not in b"ZX" else ""
+
+
+def _is_guarded(name: str) -> bool:
+    """Whether the process that a journal is about is alive."""
+    pid, _, begin = name.split("-")
+    return begin != "" and begin_of(pid) == begin
 
 
 def _namespace() -> str:
@@ -290,26 +342,27 @@ def _finish(journal: Journal) -> None:
 
         for folder in journal.folders:
             shutil.rmtree(folder, ignore_errors=True)
-    journal.close()
+    journal.remove()
 
 
-def main(prefix: str, place: str) -> None:
+def main(name: str, place: str) -> None:
     """Guard a process: wait for its end, then end its runs and remove its folders.
 
     Parameters
     ----------
-    prefix : str
-        The start of the tokens of its runs.
+    name : str
+        Of its journal.
     place : str
         The folder for temporary files, where journals are.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
-    journal = Journal(place, prefix)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    journal = Journal(place, name, new=False)
+    journal.lock()
     for other in journal.abandoned():
         _finish(other)
     while chunk := os.read(0, 65536):
-        journal.note(chunk)
+        journal.take_in(chunk)
     _finish(journal)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import openturns as ot
 
 from .backends import Backend
+from .backends._otwrapy import backend_of_otwrapy
 from .campaign import Campaign
-from .errors import BackendUnavailable
 from .failures import failure_value
 from .fields import common_mesh, components_of
 from .idle import OneAtATime
@@ -32,15 +32,16 @@ class Parallelizer(ot.Function):
     model : Wrapper, ot.Function, ot.OpenTURNSPythonFunction or ot.PointToFieldFunction
         What is evaluated. Outputs that are fields are flat here, one number per vertex; see :meth:`field`.
     backend : str or Backend, optional
-        Where: ``"multiprocessing"`` (default), ``"threads"``, ``"joblib"``, ``"serial"``, a name of
-        otwrapy, or an instance.
+        Where: ``"multiprocessing"`` (default), ``"threads"``, ``"joblib"``, ``"serial"``, ``"dask"`` and
+        what else :func:`otwrap.backends.backend_names` returns, a name of otwrapy, or an instance.
     n_cpus : int, optional
         CPUs to use; -1 (default) means every CPU this process may use. The backend that is chosen
         runs, whatever the number is.
     verbosity : bool, optional
         Whether a progress bar is shown on a terminal or in a notebook. Default is `True`.
     dask_args, slurmcluster_kw, ipp_client_kw : dict, optional
-        Arguments of otwrapy for backends that this version does not have.
+        Arguments of otwrapy for its backends ``"dask/ssh"``, ``"dask/slurm"`` and ``"ipyparallel"``. An
+        instance, such as ``otw.backends.Dask(...)``, says the same and more.
     store : path or Store, optional
         Where evaluations are kept, and found again by the next run of the script. Default is memory.
     on_failure : {"raise", "nan"} or float, optional
@@ -93,11 +94,14 @@ class Parallelizer(ot.Function):
         straggler_factor: float | None = None,
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        _refuse_settings(dask_args=dask_args, slurmcluster_kw=slurmcluster_kw, ipp_client_kw=ipp_client_kw)
         failure_value(on_failure)
+        made = backend_of_otwrapy(
+            backend, n_cpus, dask_args=dask_args, slurmcluster_kw=slurmcluster_kw, ipp_client_kw=ipp_client_kw
+        )
+        self._made: Backend | None = made if made is not backend else None
         self.campaign = Campaign(
             model,
-            backend,
+            made,
             n_cpus,
             store=store,
             on_change=on_change,
@@ -153,6 +157,8 @@ class Parallelizer(ot.Function):
     def close(self) -> None:
         """End the backend and close the store."""
         self.campaign.close()
+        if self._made is not None:
+            self._made.close()
 
     def __enter__(self) -> Parallelizer:
         return self
@@ -288,14 +294,3 @@ def _analytical(model: Any, name: str) -> Any:
     if accessor is None or "FiniteDifference" in repr(accessor()):
         return None
     return getattr(model, name)
-
-
-def _refuse_settings(**settings: Mapping[str, Any] | None) -> None:
-    """Say so when settings are given for a backend that is not there, rather than drop them."""
-    given = [name for name, value in settings.items() if value]
-    if given:
-        msg = (
-            f"{', '.join(given)}: this version of otwrap has no dask, Slurm or ipyparallel backend; "
-            "use 'multiprocessing', 'threads', 'joblib' or 'serial' without them"
-        )
-        raise BackendUnavailable(msg)

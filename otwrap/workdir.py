@@ -290,9 +290,7 @@ class TempWorkDir:
                 _clean(self.dirname)
 
 
-def make_folder(
-    base: str | None, prefix: str, announce: Callable[[str], None] | None = None
-) -> str:
+def make_folder(base: str | None, prefix: str, announce: Callable[[str], None] | None = None) -> str:
     """Make a folder that nobody else has.
 
     Parameters

@@ -6,9 +6,11 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from engines import ENGINES, Missing
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -77,3 +79,32 @@ def need() -> Callable[[bool, str], None]:
             pytest.skip(reason)
 
     return need
+
+
+@pytest.fixture(scope="session")
+def started_engines() -> Iterator[Callable[[str], object]]:
+    """Return a function that starts the engine of a backend, once for all tests."""
+    started: dict[str, object] = {}
+    with ExitStack() as stack:
+
+        def start(name: str) -> object:
+            if name not in started:
+                started[name] = stack.enter_context(ENGINES[name]())
+            return started[name]
+
+        yield start
+
+
+@pytest.fixture
+def engine(
+    need: Callable[[bool, str], None], started_engines: Callable[[str], object]
+) -> Callable[[str], object]:
+    """Return a function that starts the engine of a backend, or skips the test where it is not installed."""
+
+    def start(name: str) -> object:
+        try:
+            return started_engines(name)
+        except Missing as missing:
+            return need(False, str(missing))
+
+    return start

@@ -692,10 +692,31 @@ def test_store_that_is_not_there(folder: Path, command: list[str]) -> None:
 
 
 def test_backends() -> None:
-    """`backends` says of each whether it can be used."""
+    """`backends` says of each whether it is installed, whether it can be reached, and where it runs."""
     told = {line["name"]: line for line in run_json("backends")}
-    assert told["serial"] == {"name": "serial", "available": True, "needs": ""}
-    assert {"threads", "multiprocessing", "joblib"} <= told.keys()
+    where = "here, one after the other"
+    assert told["serial"] == {
+        "name": "serial",
+        "installed": True,
+        "available": True,
+        "where": where,
+        "needs": "",
+    }
+    assert {
+        "threads",
+        "multiprocessing",
+        "joblib",
+        "ipyparallel",
+        "dask",
+        "dispy",
+        "mpi",
+        "executor",
+    } <= told.keys()
+    assert not told["mpi"]["available"]
+    for line in told.values():
+        assert bool(line["where"]) == line["available"] != bool(line["needs"]), line
+        assert ("pip install 'otwrap[" in line["needs"]) != line["installed"], line
+    assert "mpiexec -n 8" in told["mpi"]["needs"] or not told["mpi"]["installed"]
 
 
 def test_backend_without_its_package() -> None:

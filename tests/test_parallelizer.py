@@ -190,14 +190,6 @@ def test_a_study_goes_on_where_it_stopped(tmp_path):
     assert count == 50
 
 
-@pytest.mark.parametrize("name", ["dask_args", "slurmcluster_kw", "ipp_client_kw"])
-def test_settings_of_otwrapy_are_never_dropped(name):
-    """Arguments for a backend that is not there yet are refused, not ignored."""
-    with pytest.raises(otw.BackendUnavailable, match=name):
-        otw.Parallelizer(Recording(), "serial", **{name: {"workers": 2}})
-    otw.Parallelizer(Recording(), "serial", **{name: {}}).close()
-
-
 def test_positional_arguments_of_otwrapy():
     """Parallelizer(wrapper, backend, n_cpus, verbosity) as in otwrapy 0.13."""
     with otw.Parallelizer(Recording(), "concurrent/thread", 2, False) as function:

@@ -21,7 +21,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
-from ..errors import BackendError, BackendUnavailable
+from ..errors import BackendError
 from ..evaluation import Evaluation, Task
 
 __all__ = ["Backend", "backend_names", "create_backend"]
@@ -32,6 +32,8 @@ _BUILT_IN = {
     "threads": "Threads",
     "multiprocessing": "Multiprocessing",
     "joblib": "Joblib",
+    "dask": "Dask",
+    "dispy": "Dispy",
     "ipyparallel": "Ipyparallel",
     "mpi": "Mpi",
 }
@@ -46,9 +48,6 @@ _ALIASES = {
     "pathos": "multiprocessing",
     "ipython": "ipyparallel",
 }
-
-#: Words of otwrapy and of the plan that this version has no backend for.
-_NOT_YET = ("dispy", "dask", "dask/ssh", "dask/slurm")
 
 
 @runtime_checkable
@@ -129,6 +128,11 @@ def create_backend(backend: Any, n_cpus: int = -1) -> Backend:
             "or an executor with submit"
         )
         raise BackendError(msg)
+    if backend in ("dask/ssh", "dask/slurm"):
+        from ._otwrapy import backend_of_otwrapy
+
+        made: Backend = backend_of_otwrapy(backend, n_cpus)
+        return made
     return _backend_class(_ALIASES.get(backend, backend))(n_cpus=n_cpus)
 
 
@@ -144,9 +148,6 @@ def _backend_class(name: str) -> Callable[..., Backend]:
         loaded: Callable[..., Backend] = others[name].load()
         return loaded
     names = backend_names()
-    if name in _NOT_YET:
-        msg = f"backend={name!r} is not in this version of otwrap; it has {', '.join(names)}"
-        raise BackendUnavailable(msg)
     close = difflib.get_close_matches(name, names, 1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     msg = f"backend={name!r} is unknown; accepted are {', '.join(names)} and {', '.join(_ALIASES)}{hint}"

@@ -73,9 +73,21 @@ class Worker:
         if kind == "ready":
             self.ready = True
             return 0.0, []
+        if kind == "files":
+            self.asked(content)
+            return 0.0, []
         for _ in content:
             self.tasks.popleft()
         return kind, [(number, Evaluation._make(fields)) for number, fields in content]
+
+    def asked(self, wanted: list[int]) -> None:
+        """Send files that the worker has not; one of this machine has them all.
+
+        Parameters
+        ----------
+        wanted : list of int
+            Which of the model's files.
+        """
 
     def end(self) -> None:
         """Close the connection, on which the worker ends what it runs and itself."""
@@ -277,6 +289,9 @@ class Run:
         self.starter.buried(worker)
         lost = list(worker.tasks)
         if not lost:
+            return
+        if not worker.ready:  # it has not seen them
+            self.suspects.extend(lost)
             return
         first = lost[0]
         self.losses[first.id] = self.losses.get(first.id, 0) + 1

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from collections import deque
 
-__all__ = ["UNREACHABLE", "launch"]
+__all__ = ["IDLE", "UNREACHABLE", "launch"]
+
+#: Seconds without a point after which a worker gives its place back where somebody else may wait for it: another
+#: function of the same study, or the end of an executor's `with` block.
+IDLE = 5.0
 
 #: What a worker says first that cannot connect.
 UNREACHABLE = "the driver cannot be reached"

@@ -6,33 +6,30 @@ connection, as they do for worker processes of this machine.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import pickle
-import queue
 import socket
 import sys
-import threading
 import time
 import warnings
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+from collections.abc import Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 from ..errors import BackendError
 from ..evaluation import Evaluation, Task
 from ._crew import Crew, Run, Worker
-from ._travel import difference, hello, send_files
+from ._door import Door
+from ._survey import Survey
+from ._travel import difference, hello, list_of_files, pack_files
 
 __all__ = ["Served", "facing", "facing_hosts"]
 
 _Results = list[tuple[int, Evaluation]]
 
-#: Seconds that a connection has to prove that it knows the key.
-_HANDSHAKE = 20.0
 #: Seconds that workers have to end.
 _PATIENCE = 10.0
 #: Seconds between two looks at workers that are to come, and at how many places the engine has.
@@ -50,20 +47,27 @@ class Served(ABC):
         Evaluations at a time; -1 for as many as the engine has places for.
     host : str or None
         The address of this machine that workers connect to. Default is found by :meth:`_address`.
+    port : int, optional
+        Where they connect to, for firewalls. Default is 0, any that is free.
     """
 
-    def __init__(self, n_cpus: int, host: str | None) -> None:
+    def __init__(self, n_cpus: int, host: str | None, port: int = 0) -> None:
         if isinstance(n_cpus, bool) or not isinstance(n_cpus, int) or (n_cpus < 1 and n_cpus != -1):
             msg = f"n_cpus={n_cpus!r}: give a positive number, or -1 for all places of the engine"
             raise ValueError(msg)
         self.n_cpus = n_cpus
         self._host = host
-        self._door: _Door | None = None
+        self._port = port
+        self._door: Door | None = None
         self._crew = Crew()
         self._payload: bytes | None = None
         #: Calls of the engine that have not ended, by their number.
         self._launched: dict[int, Any] = {}
         self._numbers = itertools.count()
+        #: When workers died whose calls may last, by their number.
+        self._dead: dict[int, float] = {}
+        #: Also where nobody calls `close`, so that an engine that waits for its calls can end.
+        self._finalizer = weakref.finalize(self, self._crew.end)
 
     @abstractmethod
     def _places(self) -> int:
@@ -85,20 +89,58 @@ class Served(ABC):
         """Return the address of this machine that the workers can reach."""
         return "127.0.0.1"
 
+    def where(self) -> str:
+        """Return where evaluations would run now, in words; nothing is started for it.
+
+        Returns
+        -------
+        where : str
+            Empty if there is nothing to say.
+        """
+        return ""
+
     def imap(self, evaluate: Any, tasks: Iterator[Task]) -> Iterator[_Results]:
         """Yield lists of task id and evaluation as they end, see :class:`otwrap.backends.Backend`."""
-        if evaluate.payload != self._payload:
-            self._dismiss()
-            self._payload = evaluate.payload
-        starter = _Starter(self, evaluate)
-        self._forget_departed()
+        starter = self._starter(evaluate)
         starter.run = Run(self._crew, starter, self._width(evaluate), tasks)
-        yield from starter.run.results()
+        try:
+            yield from starter.run.results()
+        finally:
+            # A function that is dropped gives its places back at once, not when the garbage is collected.
+            starter.run = None
+
+    def survey(self, evaluate: Any, point: Sequence[float]) -> Iterator[Evaluation]:
+        """Evaluate one point on every worker.
+
+        Parameters
+        ----------
+        evaluate : callable
+            A task in, an evaluation out.
+        point : sequence of float
+            What each evaluates.
+
+        Yields
+        ------
+        evaluation : Evaluation
+            Of one worker each, as they end; further ones are waited for while they come.
+        """
+        starter = self._starter(evaluate)
+        for results in Survey(self._crew, starter, self._width(evaluate), point).results():
+            yield from (evaluation for _, evaluation in results)
 
     def close(self) -> None:
         """End the workers, and the engine if it was started here."""
         self._dismiss()
         self._stop()
+
+    def _starter(self, evaluate: Any) -> _Starter:
+        """Return what gets workers for an evaluator; those of another one end."""
+        if evaluate.payload != self._payload:
+            self._dismiss()
+            self._payload = evaluate.payload
+        starter = _Starter(self, evaluate)
+        self._forget_departed()
+        return starter
 
     def _width(self, evaluate: Any) -> int:
         """Return how many evaluations run at a time."""
@@ -122,12 +164,18 @@ class Served(ABC):
         for ticket in self._launched.values():
             self._cancel(ticket)
         self._launched.clear()
+        self._dead.clear()
+
+    def _remote(self) -> list[_Remote]:
+        """Return the workers that are there."""
+        return [worker for worker in self._crew.all if isinstance(worker, _Remote)]
 
     def _forget_departed(self) -> None:
         """Forget workers that have ended while there was nothing to do."""
         for found in self._crew.wait(0):
             if isinstance(found, Worker) and found.receive() is None:
                 self._crew.remove(found)
+                self._bury(found)
 
     def _forget_ended(self) -> dict[int, str]:
         """Forget calls that have ended, and return their problems."""
@@ -135,17 +183,32 @@ class Served(ABC):
         problems = {number: problem for number, problem in ended.items() if problem is not None}
         for number in problems:
             del self._launched[number]
+        self._give_up()
         return problems
+
+    def _bury(self, worker: Worker) -> None:
+        """Take note that the call of a worker is to end."""
+        if isinstance(worker, _Remote):
+            self._dead[worker.number] = time.monotonic()
+
+    def _give_up(self) -> None:
+        """Forget calls that last without their worker: an engine may never notice that its own process died."""
+        late = [number for number, since in self._dead.items() if time.monotonic() > since + _PATIENCE]
+        for number in late:
+            del self._dead[number]
+            if number in self._launched:
+                self._cancel(self._launched.pop(number))
 
     def _cancel(self, ticket: Any) -> None:
         """Take back a call that the engine has not begun."""
         if hasattr(ticket, "cancel"):
             ticket.cancel()
 
-    def _open(self) -> _Door:
+    def _open(self) -> Door:
         """Return where workers connect to."""
         if self._door is None:
-            self._door = _Door(self._host or self._address())
+            self._door = Door(self._host or self._address(), self._port)
+            weakref.finalize(self, self._door.close)
         return self._door
 
     def __repr__(self) -> str:
@@ -155,10 +218,32 @@ class Served(ABC):
 class _Remote(Worker):
     """A worker that an engine started."""
 
-    def __init__(self, connection: Connection[Any, Any], payload: bytes, said: dict[str, str]) -> None:
+    def __init__(
+        self, connection: Connection[Any, Any], said: dict[str, str], evaluate: Any, files: bytes
+    ) -> None:
         self.said = said
         self.number = int(said["number"])
-        super().__init__(connection, payload)
+        self._files: Sequence[str] = getattr(evaluate, "files", ())
+        #: What it gets after the files that it asks for.
+        self._later: list[bytes] | None = None
+        super().__init__(connection, pickle.dumps([os.path.abspath(folder) for folder in sys.path]))
+        self._send(evaluate.payload)
+        self._send(files)
+        if self._files:
+            self._later = []
+
+    def asked(self, wanted: list[int]) -> None:
+        """Send files that are not where the worker is; it asks once, and nobody waits for it to ask."""
+        later, self._later = self._later or [], None
+        for message in (pack_files(self._files, wanted), *later):
+            self._send(message)
+
+    def _send(self, message: bytes) -> None:
+        """Send, or keep until the files are sent."""
+        if self._later is None:
+            super()._send(message)
+        else:
+            self._later.append(message)
 
     def ending(self) -> str:
         """Return how the worker ended, in words."""
@@ -172,6 +257,7 @@ class _Starter:
         self.backend = backend
         self.evaluate = evaluate
         self.run: Run | None = None
+        self._files: bytes | None = None
         self._reviewed = time.monotonic()
         self._deaths = 0
         self._seen = {worker.number for worker in backend._crew.all if isinstance(worker, _Remote)}
@@ -180,8 +266,8 @@ class _Starter:
     def start(self, crew: Crew, number: int) -> None:
         """Ask the engine for more workers."""
         door = self.backend._open()
-        if not door.is_watched_by(crew):
-            door.watched_by(crew)
+        if not crew.watches(door):
+            crew.watch(door, door)
         for _ in range(number):
             number = next(self.backend._numbers)
             self.backend._launched[number] = self.backend._launch(
@@ -201,14 +287,15 @@ class _Starter:
 
     def arrived(self, crew: Crew) -> None:
         """Take in who has arrived; raise if the engine could not start any."""
-        for connection in self.backend._open().arrivals():
-            self._take_in(connection, crew)
+        for connection, said in self.backend._open().arrivals():
+            self._take_in(connection, pickle.loads(said), crew)
         self._check_launches()
         self._review()
         self._tell_silence(crew)
 
     def buried(self, worker: Worker) -> None:
-        """Raise if workers die before they get ready, again and again."""
+        """Take note; raise if workers die before they get ready, again and again."""
+        self.backend._bury(worker)
         if worker.ready:
             return
         self._deaths += 1
@@ -216,19 +303,16 @@ class _Starter:
             msg = f"{self.backend!r}: three workers ended before their first point, the last one: {worker.ending()}"
             raise BackendError(msg)
 
-    def _take_in(self, connection: Connection[Any, Any], crew: Crew) -> None:
-        """Compare versions, send the model and its files."""
-        try:
-            said = pickle.loads(connection.recv_bytes())
-            if different := difference(said, hello()):
-                _refuse(said, different)
-            self._seen.add(int(said["number"]))
-            connection.send_bytes(pickle.dumps([os.path.abspath(folder) for folder in sys.path]))
-            worker = _Remote(connection, self.evaluate.payload, said)
-            send_files(connection, getattr(self.evaluate, "files", ()))
-        except (EOFError, OSError):
-            return
-        crew.add(worker)
+    def _take_in(self, connection: Connection[Any, Any], said: dict[str, str], crew: Crew) -> None:
+        """Compare versions, send the model."""
+        if different := difference(said, hello()):
+            _refuse(said, different)
+        self._seen.add(int(said["number"]))
+        # An engine may have done the call of a worker that died once more.
+        self.backend._dead.pop(int(said["number"]), None)
+        if self._files is None:
+            self._files = list_of_files(getattr(self.evaluate, "files", ()))
+        crew.add(_Remote(connection, said, self.evaluate, self._files))
 
     def _check_launches(self) -> None:
         """Raise if a call of the engine has ended and no worker came of it."""
@@ -262,76 +346,6 @@ def _refuse(said: dict[str, str], different: str) -> None:
         msg = f"{text}; give driver and workers the same Python and otwrap"
         raise BackendError(msg)
     warnings.warn(text, RuntimeWarning, stacklevel=2)
-
-
-class _Door:
-    """Where workers connect to; who does not know the key is turned away."""
-
-    def __init__(self, host: str) -> None:
-        self.host = host
-        self.key = os.urandom(32)
-        self._socket = socket.create_server((host, 0), backlog=128)
-        self.port: int = self._socket.getsockname()[1]
-        self._arrived: queue.SimpleQueue[Connection[Any, Any]] = queue.SimpleQueue()
-        self._bell, self._ringer = socket.socketpair()
-        self._bell.setblocking(False)
-        self._crew: Crew | None = None
-        threading.Thread(target=self._listen, daemon=True, name="otwrap-door").start()
-
-    def is_watched_by(self, crew: Crew) -> bool:
-        """Whether a crew wakes up when somebody arrives."""
-        return self._crew is crew and crew.watches(self._bell)
-
-    def watched_by(self, crew: Crew) -> None:
-        """Have a crew wake up when somebody arrives."""
-        crew.watch(self._bell, self)
-        self._crew = crew
-
-    def arrivals(self) -> Iterator[Connection[Any, Any]]:
-        """Yield the connections of those who have arrived."""
-        with contextlib.suppress(BlockingIOError):
-            self._bell.recv(1024)
-        with contextlib.suppress(queue.Empty):
-            while True:
-                yield self._arrived.get_nowait()
-
-    def close(self) -> None:
-        """Let nobody in any more."""
-        for connection in self.arrivals():
-            connection.close()
-        for end in (self._socket, self._bell, self._ringer):
-            # Closing alone would leave the thread waiting in accept.
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def _listen(self) -> None:
-        """Accept connections until the door is closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                caller, _ = self._socket.accept()
-                threading.Thread(target=self._welcome, args=(caller,), daemon=True).start()
-
-    def _welcome(self, caller: socket.socket) -> None:
-        """Let in who knows the key, in a thread: a stranger who says nothing holds up nobody."""
-        # The time limit is the system's: `Connection` reads from the bare descriptor.
-        limit = int(_HANDSHAKE).to_bytes(8, sys.byteorder) + bytes(8)
-        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        caller.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        number = caller.detach()
-        connection: Connection[Any, Any] = Connection(number)
-        try:
-            deliver_challenge(connection, self.key)
-            answer_challenge(connection, self.key)
-        except (OSError, EOFError, AuthenticationError):
-            connection.close()
-            return
-        with socket.socket(fileno=os.dup(number)) as same:
-            same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bytes(16))
-        self._arrived.put(connection)
-        with contextlib.suppress(OSError):
-            self._ringer.send(b"!")
 
 
 def facing(address: str) -> str:

@@ -8,14 +8,16 @@ import pickle
 import platform
 import socket
 import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from typing import Any
 
 from ..fingerprints import files_fingerprint
+from ..process.registry import watch_folder
 
-__all__ = ["difference", "hello", "send_files", "with_files"]
+__all__ = ["difference", "hello", "list_of_files", "pack_files", "with_files"]
 
 #: Of these a difference changes how models travel; of openturns, only warnings are due.
 _PACKAGES = ("otwrap", "openturns", "dill")
@@ -72,38 +74,54 @@ def difference(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
     )
 
 
-def send_files(connection: Connection[Any, Any], files: Sequence[str]) -> None:
-    """Send a worker the files of the model that it has not at the same place.
+def list_of_files(files: Sequence[str]) -> bytes:
+    """Return what a worker needs to know which files it has at the same place.
 
     Parameters
     ----------
-    connection : Connection
-        To the worker, which asks in :func:`with_files`.
     files : sequence of str
         Absolute paths of files and folders.
+
+    Returns
+    -------
+    message : bytes
+        For :func:`with_files`.
     """
-    connection.send_bytes(pickle.dumps([(path, files_fingerprint([path])) for path in files]))
-    if not files:
-        return
-    wanted = pickle.loads(connection.recv_bytes())
+    return pickle.dumps([(path, files_fingerprint([path])) for path in files])
+
+
+def pack_files(files: Sequence[str], wanted: Sequence[int]) -> bytes:
+    """Return files that a worker asks for.
+
+    Parameters
+    ----------
+    files : sequence of str
+        Absolute paths of files and folders.
+    wanted : sequence of int
+        Which of them.
+
+    Returns
+    -------
+    message : bytes
+        For :func:`with_files`.
+    """
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
+    # What a link points to travels: it is not there at the other end.
+    with tarfile.open(fileobj=stream, mode="w", dereference=True) as archive:
         for number in wanted:
             archive.add(files[number], arcname=f"{number}/{os.path.basename(files[number])}")
-    connection.send_bytes(stream.getvalue())
+    return stream.getvalue()
 
 
-def with_files(evaluate: Any, connection: Connection[Any, Any], folder: str) -> Any:
-    """Return an evaluator whose files are those of this machine.
+def with_files(evaluate: Any, connection: Connection[Any, Any]) -> Any:
+    """Return an evaluator whose files are those of this machine; what is missing goes to a temporary folder.
 
     Parameters
     ----------
     evaluate : Evaluator
         As it came.
     connection : Connection
-        To the driver, which answers with :func:`send_files`.
-    folder : str
-        Where files that are not here are put.
+        To the driver, which sends :func:`list_of_files` and, when asked, :func:`pack_files`.
 
     Returns
     -------
@@ -113,7 +131,11 @@ def with_files(evaluate: Any, connection: Connection[Any, Any], folder: str) -> 
     if not there:
         return evaluate
     missing = [i for i, (path, digest) in enumerate(there) if not _is_here(path, digest)]
-    connection.send_bytes(pickle.dumps(missing))
+    connection.send_bytes(pickle.dumps(("files", missing)))
+    folder = tempfile.mkdtemp(prefix="otwrap-files-") if missing else ""
+    if folder:
+        # This process ends where it stands when the driver is gone: its guardian removes the folder.
+        watch_folder(folder)
     with tarfile.open(fileobj=io.BytesIO(connection.recv_bytes())) as archive:
         archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
             folder

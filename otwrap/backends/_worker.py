@@ -12,17 +12,17 @@ import pickle
 import queue
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection
+from multiprocessing.connection import Connection
 from typing import Any
 
 from ..evaluation import Task
 from ..payload import load_payload
 from ..process import adopt_orphans, end_all
+from ._door import knock
 from ._launch import UNREACHABLE
 from ._travel import hello, with_files
 
@@ -61,9 +61,12 @@ def join(host: str, port: int, idle: float | None = None) -> None:
     """
     key, number = sys.stdin.readline().split()
     try:
-        connection = Client((host, port), authkey=bytes.fromhex(key))
-    except (OSError, AuthenticationError) as error:
-        sys.exit(f"{UNREACHABLE} from {socket.gethostname()} at {host}, port {port}: {error}")
+        connection = knock(host, port, bytes.fromhex(key))
+    except (OSError, EOFError, AuthenticationError) as error:
+        sys.exit(
+            f"{UNREACHABLE} from {socket.gethostname()} at {host}, port {port}: {error or 'it turned us away'}; "
+            "give the backend host=, the driver's address as seen from there, and let its firewall allow it"
+        )
     threading.Thread(target=_follow_starter, daemon=True).start()
     connection.send_bytes(pickle.dumps({**hello(), "number": number}))
     try:
@@ -72,8 +75,7 @@ def join(host: str, port: int, idle: float | None = None) -> None:
         return
     # Last, for the user's own modules: on this machine, or where the file system is shared.
     sys.path += [folder for folder in driver_path if folder not in sys.path]
-    with tempfile.TemporaryDirectory(prefix="otwrap-files-", ignore_cleanup_errors=True) as folder:
-        _serve(connection, lambda payload: with_files(load_payload(payload), connection, folder), idle)
+    _serve(connection, lambda payload: with_files(load_payload(payload), connection), idle)
 
 
 def _follow_starter() -> None:
@@ -85,9 +87,7 @@ def _follow_starter() -> None:
     os._exit(0)
 
 
-def _serve(
-    connection: Connection[Any, Any], load: Callable[[bytes], Any], idle: float | None = None
-) -> None:
+def _serve(connection: Connection[Any, Any], load: Callable[[bytes], Any], idle: float | None = None) -> None:
     """Load the evaluator and evaluate what comes until the connection closes."""
     adopt_orphans()
     try:

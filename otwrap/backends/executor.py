@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._launch import launch
+from ..errors import BackendError
+from ._launch import IDLE, launch
 from ._served import Served
 
 __all__ = ["Executor"]
-
-#: Seconds without a point after which a worker gives its place back: who shuts an executor down, as the end of
-#: a `with` block does, waits for all its places.
-IDLE = 5.0
 
 
 class Executor(Served):
@@ -30,6 +27,8 @@ class Executor(Served):
     host : str, optional
         The address of this machine that its workers connect to. Default is the loopback address: give
         another one if the workers are on other machines.
+    port : int, optional
+        Where they connect to, for firewalls. Default is 0, any that is free.
 
     Raises
     ------
@@ -50,8 +49,8 @@ class Executor(Served):
     4.0
     """
 
-    def __init__(self, executor: Any, n_cpus: int = -1, *, host: str | None = None) -> None:
-        super().__init__(n_cpus, host)
+    def __init__(self, executor: Any, n_cpus: int = -1, *, host: str | None = None, port: int = 0) -> None:
+        super().__init__(n_cpus, host, port)
         if not callable(getattr(executor, "submit", None)):
             msg = f"{executor!r} is no executor: it has no method submit(function, *arguments)"
             raise TypeError(msg)
@@ -66,7 +65,11 @@ class Executor(Served):
         raise ValueError(msg)
 
     def _launch(self, *arguments: Any) -> Any:
-        return self.executor.submit(launch, *arguments, IDLE)
+        try:
+            return self.executor.submit(launch, *arguments, IDLE)
+        except RuntimeError as error:  # it was shut down, or one of its own processes died
+            msg = f"{self.executor!r} starts no worker any more: {type(error).__name__}: {error}"
+            raise BackendError(msg) from error
 
     def _ended(self, ticket: Any) -> str | None:
         if not ticket.done():

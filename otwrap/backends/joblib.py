@@ -83,7 +83,7 @@ class Joblib:
         if self._executor is None:
             theirs, self._line = self._loky.backend.get_context().Pipe(duplex=False)
             self._executor = self._loky.ProcessPoolExecutor(
-                max_workers=width, initializer=_load, initargs=(self._payload, theirs)
+                max_workers=width, initializer=_load, initargs=(self._payload, theirs, os.getpid())
             )
         submit: Callable[..., Future[_Answer]] = self._executor.submit
         return submit
@@ -174,7 +174,7 @@ _evaluator: Any = None
 _ended = threading.Event()
 
 
-def _load(payload: bytes, line: Connection[Any, Any]) -> None:
+def _load(payload: bytes, line: Connection[Any, Any], driver: int) -> None:
     """Make the evaluator, once in each process."""
     from ..process import adopt_orphans
 
@@ -184,7 +184,7 @@ def _load(payload: bytes, line: Connection[Any, Any]) -> None:
     if hasattr(os, "setsid"):
         os.setsid()
     _evaluator = load_payload(payload)
-    threading.Thread(target=_follow, args=(line, os.getppid()), daemon=True).start()
+    threading.Thread(target=_follow, args=(line, driver), daemon=True).start()
 
 
 def _follow(line: Connection[Any, Any], driver: int) -> None:

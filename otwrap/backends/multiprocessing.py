@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Pipe
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..cpus import evaluations_at_a_time
 from ..errors import BackendError, BackendUnavailable
 from ..evaluation import Evaluation, Task
 from ._crew import Crew, Run, Worker
+from ._survey import Survey
 
 __all__ = ["Multiprocessing"]
 
@@ -52,6 +53,13 @@ class Multiprocessing:
         width = evaluations_at_a_time(self.n_cpus, getattr(evaluate, "cpus", 1))
         self._use(evaluate.payload)
         yield from Run(self._crew, _Starter(evaluate.payload), width, tasks).results()
+
+    def survey(self, evaluate: Any, point: Sequence[float]) -> Iterator[Evaluation]:
+        """Evaluate one point on every worker, see :meth:`otwrap.backends.executor.Executor.survey`."""
+        width = evaluations_at_a_time(self.n_cpus, getattr(evaluate, "cpus", 1))
+        self._use(evaluate.payload)
+        for results in Survey(self._crew, _Starter(evaluate.payload), width, point).results():
+            yield from (evaluation for _, evaluation in results)
 
     def close(self) -> None:
         """End the workers."""

@@ -33,10 +33,15 @@ __all__ = ["check"]
     help="Estimate time and disk for so many points. Default is 1000.",
 )
 @click.option(
-    "--backend", metavar="NAME", default="multiprocessing", help="The backend to compare with serial."
+    "--backend",
+    metavar="NAME",
+    default="multiprocessing",
+    help="The backend to compare with serial. Of an engine such as dask, every worker runs the point.",
 )
 @click.option(
-    "--n-cpus", type=click.IntRange(min=1), default=2, help="CPUs of the parallel run. Default is 2."
+    "--n-cpus",
+    type=click.IntRange(min=1),
+    help="CPUs of the parallel run. Default is 2, or all that an engine has.",
 )
 @click.option("--stochastic", is_flag=True, help="The model gives another answer each time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; nan is null.")

@@ -11,14 +11,14 @@ from typing import Any
 from ..backends import Backend, create_backend
 from ..declaration import point_of
 from ..evaluator import evaluator_of
-from . import costs, declared, runs
+from . import costs, declared, runs, workers
 from .case import Case
 from .report import OUTCOMES, Finding, Report
 
 __all__ = ["OUTCOMES", "Finding", "Report", "examine"]
 
-#: In this order: later ones look at what earlier ones have run.
-_CHECKS = {**declared.CHECKS, **runs.CHECKS, **costs.CHECKS}
+#: In this order: later ones look at what earlier ones have run. Those of workers and of costs follow.
+_BEFORE = {**declared.CHECKS, **runs.CHECKS}
 
 
 def examine(
@@ -27,7 +27,7 @@ def examine(
     point: Sequence[float] | None = None,
     n_points: int = 1000,
     backend: str | Backend = "multiprocessing",
-    n_cpus: int = 2,
+    n_cpus: int | None = None,
     stochastic: bool = False,
 ) -> Report:
     """Examine a model before a study, by running it a few times.
@@ -48,8 +48,8 @@ def examine(
     backend : str or Backend, optional
         What is compared with serial evaluation. Default is ``"multiprocessing"``.
     n_cpus : int, optional
-        CPUs to use with `backend` and in the estimate; -1 means every CPU this process may use.
-        Default is 2.
+        CPUs to use with `backend` and in the estimate; -1 means every CPU this process may use, or every
+        worker of an engine such as dask. Default is -1 for engines and 2 for others.
     stochastic : bool, optional
         Whether the model rightly gives another output each time. Default is `False`.
 
@@ -80,8 +80,13 @@ def examine(
     if isinstance(n_points, bool) or not isinstance(n_points, int) or n_points < 1:
         msg = f"n_points={n_points!r}: give a positive number"
         raise ValueError(msg)
+    engine = workers.has_workers(backend)
     if isinstance(backend, str):
-        create_backend(backend, n_cpus).close()
+        made = create_backend(backend, 2 if n_cpus is None else n_cpus)
+        made.close()
+        engine = workers.has_workers(made)
+    if n_cpus is None:
+        n_cpus = -1 if engine else 2
     evaluator = evaluator_of(model)
     given = None if point is None else point_of(point, len(evaluator.inputs))
     case = Case(evaluator, given, "the given point", n_points, backend, n_cpus, stochastic)
@@ -89,7 +94,8 @@ def examine(
     try:
         if given is None:
             _choose_point(case)
-        for name, check in _CHECKS.items():
+        checks = {**_BEFORE, **(workers.CHECKS if engine else {}), **costs.CHECKS}
+        for name, check in checks.items():
             findings.append(_guarded(name, check, case))
     finally:
         findings += _cleaned(case)

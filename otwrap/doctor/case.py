@@ -72,6 +72,8 @@ class Case:
         Whether the nominal runs gave the same answer.
     loadable : bool
         Whether another process can load the model.
+    places : int
+        How many workers an engine has; 0 without one.
     outlook : str
         Of the verdict.
     """
@@ -88,6 +90,7 @@ class Case:
     traces: Traces | None = None
     same: bool = True
     loadable: bool = True
+    places: int = 0
     outlook: str = ""
     _made: list[str] = field(default_factory=list)
     _placed: dict[str, Evaluator] = field(default_factory=dict)

@@ -80,7 +80,7 @@ def _estimate(case: Case) -> Finding:
     if case.no_run:
         return Finding("estimate", "skipped", case.no_run)
     cpus = min(case.n_cpus, available_cpus()) if case.n_cpus > 0 else case.n_cpus
-    width = evaluations_at_a_time(cpus, case.evaluator.cpus)
+    width = case.places or evaluations_at_a_time(cpus, case.evaluator.cpus)
     seconds = _fastest(case).seconds * math.ceil(case.n_points / width)
     folder = max(run.size for run in case.runs)
     records = case.n_points * (_RECORD + 8 * (len(case.evaluator.inputs) + len(case.evaluator.outputs)))
@@ -91,7 +91,7 @@ def _estimate(case: Case) -> Finding:
     text = f"{case.n_points} points, {width} at a time: about {duration(seconds)}; disk: {lasting}"
     case.outlook = f"{case.n_points} points, {width} at a time, take about {duration(seconds)}."
     warnings = list(_shortages(case, width, folder))
-    if case.n_cpus > cpus:
+    if case.n_cpus > cpus and not case.places:
         warnings.append(f"this process may use {cpus} CPUs only, not {case.n_cpus}")
     if warnings:
         return Finding("estimate", "warning", f"{text}. But {'; '.join(warnings)}.")

@@ -20,7 +20,7 @@ from ..wrapper import Wrapper
 from .case import Case
 from .report import Finding
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "executables"]
 
 #: How long the fresh process may take to load the model, in seconds.
 _PATIENCE = 120
@@ -97,8 +97,28 @@ def _executable(case: Case) -> Finding:
     if case.wrapper is None or not case.wrapper.commands:
         who = "a function" if case.wrapper is None else "this wrapper"
         return Finding("executable", "skipped", f"{who} declares no command")
-    found, lost = [], []
-    for command in case.wrapper.commands:
+    found, lost = executables(case.wrapper)
+    if lost:
+        return Finding("executable", "problem", "\n".join(lost))
+    return Finding("executable", "ok", ", ".join(found))
+
+
+def executables(wrapper: Wrapper) -> tuple[list[str], list[str]]:
+    """Return where the commands of a wrapper are found on this machine, and which are not.
+
+    Parameters
+    ----------
+    wrapper : Wrapper
+        Of the model.
+
+    Returns
+    -------
+    found, lost : list of str
+        Paths or remarks, and what is wrong.
+    """
+    found: list[str] = []
+    lost: list[str] = []
+    for command in wrapper.commands:
         program = command.executable()
         try:
             if program is None:
@@ -111,9 +131,7 @@ def _executable(case: Case) -> Finding:
             else:
                 # It may come with the input, or be built by an earlier command of the chain.
                 found.append(f"{program} is expected in the work directory")
-    if lost:
-        return Finding("executable", "problem", "\n".join(lost))
-    return Finding("executable", "ok", ", ".join(found))
+    return found, lost
 
 
 def _pickling(case: Case) -> Finding:

@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..guardian import end_tree, read_proc
+from ..guardian import Journal, begin_of, end_tree, read_proc
 
 if TYPE_CHECKING:
     from .live import Live
@@ -41,6 +41,7 @@ class Ours:
         self._count = itertools.count(1)
         self._lock = threading.Lock()
         self._pipe: int | None = None
+        self._journal: Journal | None = None
         self._guardian = 0
         self._zombies: set[int] = set()
         #: The runs in flight.
@@ -94,7 +95,8 @@ class Ours:
         theirs, pipe = os.pipe()
         # It must not look like a part of an outer run: it is to outlive that.
         environment = {name: value for name, value in os.environ.items() if name != "OTWRAP_RUN"}
-        guardian = [sys.executable, "-I", "-S", _GUARDIAN, f"{self.prefix}-", tempfile.gettempdir()]
+        journal = Journal(tempfile.gettempdir(), f"{self.prefix}-{begin_of('self')}")
+        guardian = [sys.executable, "-I", "-S", _GUARDIAN, journal.name, journal.place]
         try:
             if self.adopts:
                 _adopt(False)
@@ -110,6 +112,7 @@ class Ours:
             )
         except (OSError, subprocess.CalledProcessError) as error:
             os.close(pipe)
+            journal.remove()
             msg = f"no guardian ({error}): codes may outlive this process; OTWRAP_GUARDIAN=0 accepts that"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
             return -1
@@ -117,7 +120,7 @@ class Ours:
             os.close(theirs)
             if self.adopts:
                 _adopt(True)
-        self._guardian = int(answer.stdout)
+        self._guardian, self._journal = int(answer.stdout), journal
         return pipe
 
     def tell(self, line: str) -> None:
@@ -128,10 +131,13 @@ class Ours:
         line : str
             Of text.
         """
-        pipe = self.guard()
+        pipe, text = self.guard(), os.fsencode(line) + b"\n"
+        if self._journal is not None:
+            with self._lock:
+                self._journal.note(text)
         if pipe >= 0:
             try:
-                os.write(pipe, os.fsencode(line) + b"\n")
+                os.write(pipe, text)
             except OSError:
                 # Somebody killed the guardian.
                 self._pipe = -1
@@ -164,6 +170,8 @@ class Ours:
         """In a forked child, let go of what belongs to the parent."""
         if self._pipe is not None and self._pipe >= 0:
             os.close(self._pipe)
+        if self._journal is not None:
+            self._journal.close()
         self.reset()
 
 

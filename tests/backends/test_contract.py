@@ -1,21 +1,30 @@
 """The promises that every backend keeps."""
 
 import math
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import openturns as ot
 import pytest
+from engines import ENGINES, MPIEXEC
 
 import otwrap as otw
 
-BACKENDS = ["serial", "threads", "multiprocessing", "joblib"]
-OF_PROCESSES = ["multiprocessing", "joblib"]
+#: Engines are started once, by tests/engines.py.
+OF_PROCESSES = [
+    "multiprocessing",
+    "joblib",
+    "executor",
+    *(pytest.param(name, marks=pytest.mark.services) for name in ENGINES),
+]
+BACKENDS = ["serial", "threads", *OF_PROCESSES]
 
 
 class Model(ot.OpenTURNSPythonFunction):
@@ -40,12 +49,33 @@ class Model(ot.OpenTURNSPythonFunction):
         return [2.0 * x[0]]
 
 
+@pytest.fixture(scope="module")
+def executor():
+    """An executor that this process has anyway; its workers are spawned, not forked."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
 @pytest.fixture(params=BACKENDS)
-def backend(request):
-    """The name of each backend that is installed."""
-    if request.param == "joblib":
+def backend(request, engine):
+    """What `backend=` is given: the name of each backend that is installed, or an executor."""
+    name = request.param
+    if name == "joblib":
         pytest.importorskip("joblib")
-    return request.param
+    if name in ENGINES:
+        engine(name)
+    return request.getfixturevalue("executor") if name == "executor" else name
+
+
+@pytest.fixture
+def scripted(backend):
+    """The same, as a script says it, and the command that runs the script."""
+    if backend == "mpi":
+        # A job of its own, and no part of the one that these tests run in.
+        ours = [f"--unset={name}" for name in os.environ if name.startswith(("OMPI_", "PMIX_"))]
+        return repr(backend), ["env", *ours, *MPIEXEC, sys.executable, "-m", "mpi4py.futures"]
+    words = repr(backend) if isinstance(backend, str) else "concurrent.futures.ThreadPoolExecutor(2)"
+    return words, [sys.executable]
 
 
 def sample(size):
@@ -153,7 +183,9 @@ def test_chosen_width_runs_also_as_one(backend):
     """n_cpus=1 keeps the backend that was chosen, one evaluation at a time."""
     with otw.Campaign(Model(), backend, 1) as campaign:
         assert campaign.outputs(sample(3)) == [(0.2,), (2.2,), (4.2,)]
-        assert type(campaign.backend).__name__.lower() == backend
+        assert type(campaign.backend).__name__.lower() == (
+            backend if isinstance(backend, str) else "executor"
+        )
 
 
 def test_close_may_be_called_twice(backend):
@@ -164,13 +196,12 @@ def test_close_may_be_called_twice(backend):
     campaign.close()
 
 
-@pytest.mark.parametrize("name", OF_PROCESSES)
-def test_a_worker_that_dies_costs_its_own_point_only(name):
+@pytest.mark.parametrize("backend", OF_PROCESSES, indirect=True)
+def test_a_worker_that_dies_costs_its_own_point_only(backend):
     """A point that kills its worker is tried once more, then recorded as killed; all others are done."""
-    pytest.importorskip("joblib")
     points = sample(30)
     points[11][1] = 2.0
-    with otw.Campaign(Model(), name, 2) as campaign:
+    with otw.Campaign(Model(), backend, 2) as campaign:
         evaluations = campaign.map(points)
     assert [i for i, e in enumerate(evaluations) if not e.done] == [11]
     assert (evaluations[11].status, evaluations[11].cause) == ("killed", "worker lost")
@@ -178,6 +209,7 @@ def test_a_worker_that_dies_costs_its_own_point_only(name):
 
 
 SCRIPT = """
+import concurrent.futures
 import openturns as ot
 import otwrap as otw
 factor = 3.0
@@ -192,16 +224,17 @@ def make():
         def _exec(self, x):
             return [offset + super()._exec(x)[0]]
     return Shifted()
-print(otw.Parallelizer(Model(), {backend!r}, 2)([[1.0], [2.0]])[1][0])
-print(otw.Parallelizer(make(), {backend!r}, 2)([[1.0], [2.0]])[1][0])
+print(otw.Parallelizer(Model(), BACKEND, 2)([[1.0], [2.0]])[1][0])
+print(otw.Parallelizer(make(), BACKEND, 2)([[1.0], [2.0]])[1][0])
 """
 
 
-def test_a_plain_script_needs_no_guard(backend, tmp_path):
+def test_a_plain_script_needs_no_guard(scripted, tmp_path):
     """Wrappers defined in a script or a closure work, with no `if __name__ == '__main__'`."""
     script = tmp_path / "study.py"
-    script.write_text(textwrap.dedent(SCRIPT).replace("{backend!r}", repr(backend)))
-    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
+    words, command = scripted
+    script.write_text(textwrap.dedent(SCRIPT).replace("BACKEND", words))
+    ended = subprocess.run([*command, script], capture_output=True, text=True, timeout=120, check=False)
     assert ended.stdout.split() == ["6.0", "7.0"], ended.stderr
 
 
@@ -243,8 +276,8 @@ def test_unknown_and_missing_backends_are_told_apart():
     """A typo gets a hint, a backend that is not there never becomes another one."""
     with pytest.raises(otw.BackendError, match="did you mean 'threads'"):
         otw.Campaign(Model(), "thread")
-    with pytest.raises(otw.BackendUnavailable, match="not in this version"):
-        otw.Campaign(Model(), "dask/slurm", 1)
+    with pytest.raises(otw.BackendUnavailable, match="mpiexec -n 8"):
+        otw.Campaign(Model(), "mpi", 1)
 
 
 def test_a_worker_that_cannot_start_is_told(monkeypatch, capfd):

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,10 @@ PATIENCE = 5.0
 #: Seconds that a study may take on a machine that is busy with other things.
 LONGEST = 120.0
 
+# A shell that runs this in the background has it ignore Ctrl-C, and what is started here would, too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 BACKENDS = ("threads", "multiprocessing", "joblib")
 #: The studies; most kills strike the first one.
 STUDIES = ("sample", "sample", "montecarlo", "form")
@@ -46,7 +51,7 @@ class Case(NamedTuple):
     backend: str
     study: str
     kind: str
-    limits: bool
+    option: str
     #: Lines that the code has written to its log before the kill; -1 is before the first one.
     lines: int
     #: Seconds between the last of these lines and the kill.
@@ -107,10 +112,9 @@ class Study:
         self.marks.append(f"{self.folder.name}-{os.urandom(4).hex()}")
         environment = {**os.environ, MARK: self.marks[-1], "TMPDIR": str(self.folder / "tmp")}
         case = self.case
-        options = ["with-limits"] if case.limits else []
         with open(self.folder / f"printed-{number}", "wb") as printed:
             return subprocess.Popen(
-                [sys.executable, STUDY, self.folder, number, case.backend, case.study, *options],
+                [sys.executable, STUDY, self.folder, number, case.backend, case.study, case.option],
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=printed,
@@ -187,7 +191,9 @@ def kill_one(study: Study, driver: subprocess.Popen[bytes], wanted: Callable[[st
 
     def killed() -> bool:
         there = living(study.marks[0])
-        return driver.poll() is not None or send([pid for pid in there if wanted(there[pid])][:1], signal.SIGKILL)
+        return driver.poll() is not None or send(
+            [pid for pid in there if wanted(there[pid])][:1], signal.SIGKILL
+        )
 
     wait_for(killed, LONGEST)
 
@@ -208,9 +214,11 @@ KINDS: dict[str, Kill] = {
     "whole tree, KILL": lambda study, driver: kill_tree(study, driver, signal.SIGKILL),
     "driver, TERM": lambda study, driver: driver.terminate(),
     "whole tree, TERM": lambda study, driver: kill_tree(study, driver, signal.SIGTERM),
-    "driver, INT (Ctrl-C)": lambda study, driver: driver.send_signal(signal.SIGINT),
+    "driver, INT": lambda study, driver: driver.send_signal(signal.SIGINT),
     "the code, KILL": lambda study, driver: kill_one(study, driver, is_code),
 }
+#: What a driver ends with, by the end of the name of the kind.
+EXIT_CODES = {"KILL": -signal.SIGKILL, "TERM": -signal.SIGTERM, " INT": -signal.SIGINT}
 #: The kinds after which the driver goes on.
 SURVIVED = ("worker, KILL", "the code, KILL")
 
@@ -229,7 +237,8 @@ def cases(seed: int, backends: tuple[str, ...] = BACKENDS) -> Iterator[Case]:
         early = chance.random() < 0.15
         lines = -1 if early else chance.randrange(40 if study != "form" else 24)
         delay = chance.uniform(0.0, 1.0 if early else 0.1)
-        yield Case(backend, study, kind, chance.random() < 0.3, lines, delay, chance.random() < 0.5)
+        option = "with-limits" if chance.random() < 0.3 else ""
+        yield Case(backend, study, kind, option, lines, delay, chance.random() < 0.5)
 
 
 class Cleaned(threading.Thread):
@@ -291,6 +300,8 @@ def one_kill(folder: Path, case: Case, expected: str) -> Figures:
         driver.wait()
     if case.kind in SURVIVED:
         killed = time.monotonic()
+    elif not ended and case.lines >= 0 and driver.returncode not in (0, EXIT_CODES[case.kind[-4:]]):
+        wrong.append(f"the driver ended with {driver.returncode}: {study.printed(1)[-2000:]}")
     cleaned = Cleaned(study.marks[0], killed)
     stray: list[str] = []
     kept = len(study.failed(1))
@@ -339,11 +350,15 @@ class Results:
         self.seed = seed
         self.all: list[tuple[Case, Figures]] = []
         self._expected: dict[str, str] = {}
+        self._count = itertools.count()
+        self._mutex = threading.Lock()
 
     def add(self, case: Case) -> Figures:
         """Kill once more."""
-        folder = self.folder / f"kill-{len(self.all)}"
-        figures = one_kill(folder, case, self._result(case.study))
+        with self._mutex:
+            expected = self._result(case.study)
+            folder = self.folder / f"kill-{next(self._count)}"
+        figures = one_kill(folder, case, expected)
         self.all.append((case, figures))
         if not bad(figures):
             shutil.rmtree(folder)
@@ -352,7 +367,7 @@ class Results:
     def _result(self, study: str) -> str:
         """Return the result of a study that nobody kills."""
         if study not in self._expected:
-            case = Case("threads", study, "", False, 0, 0.0, False)
+            case = Case("serial", study, "", "in-memory", 0, 0.0, False)
             undisturbed = Study(self.folder / f"undisturbed-{study}", case)
             if problem := run_to_end(undisturbed, 1):
                 raise RuntimeError(problem)
@@ -362,10 +377,19 @@ class Results:
     def table(self) -> str:
         """Return the figures by backend and kind, as a table of reStructuredText."""
         rows = [(f"``{backend}``", lambda c, b=backend: c.backend == b) for backend in BACKENDS]
-        rows += [(kind, lambda c, k=kind: c.kind == k) for kind in KINDS]
+        rows += [(kind.replace(", INT", ", INT (Ctrl-C)"), lambda c, k=kind: c.kind == k) for kind in KINDS]
         rows += [("all", lambda c: True)]
         lines = [".. list-table::", "   :header-rows: 1", ""]
-        titles = ["killed", "kills", "in flight, run again", "lost", "duplicated", "orphans", "stray folders", "clean after"]
+        titles = [
+            "killed",
+            "kills",
+            "in flight, run again",
+            "lost",
+            "duplicated",
+            "orphans",
+            "stray folders",
+            "clean after",
+        ]
         for cells in [titles, *(self._row(title, chosen) for title, chosen in rows)]:
             lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(cells)]
         return "\n".join(lines)
@@ -373,7 +397,10 @@ class Results:
     def _row(self, title: str, chosen: Callable[[Case], bool]) -> list[str]:
         """Return the cells of a row."""
         figures = [figures for case, figures in self.all if chosen(case)]
-        sums = [sum(getattr(f, name) for f in figures) for name in ("again", "lost", "duplicated", "orphans", "stray")]
+        sums = [
+            sum(getattr(f, name) for f in figures)
+            for name in ("again", "lost", "duplicated", "orphans", "stray")
+        ]
         slowest = max([f.seconds for f in figures], default=0.0)
         return [title, str(len(figures)), *map(str, sums), f"{slowest:.1f} s"]
 
@@ -389,13 +416,18 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--only", default="", help="of the kinds and backends, those with this word")
+    parser.add_argument("--at-a-time", type=int, default=1)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="otwrap-kills-"))
     results = Results(folder, options.seed)
     wanted = (case for case in cases(options.seed) if options.only in f"{case.backend} {case.kind}")
-    for number, case in enumerate(itertools.islice(wanted, options.kills)):
+
+    def kill(case: Case) -> None:
         figures = results.add(case)
-        print(f"{number:4} {'BAD' if bad(figures) else 'ok '} {case}\n         {figures}", flush=True)
+        print(f"{'BAD' if bad(figures) else 'ok '} {case}\n    {figures}", flush=True)
+
+    with ThreadPoolExecutor(options.at_a_time) as pool:
+        list(pool.map(kill, itertools.islice(wanted, options.kills)))
     troubles = Counter(bad(figures) for _, figures in results.all)[True]
     print(f"\nseed {options.seed}, {options.kills} kills, {troubles} in trouble\n\n{results.table()}")
     if not troubles:

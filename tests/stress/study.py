@@ -1,7 +1,7 @@
-"""A user's study, which the tests kill: ``study.py FOLDER NUMBER BACKEND WHAT [with-limits]``.
+"""A user's study, which the tests kill: ``study.py FOLDER NUMBER BACKEND WHAT [with-limits | in-memory]``.
 
 The number is that of the run: the first one is killed, the second one resumes. It changes nothing but where the
-code and this script note what they do.
+code and this script note what they do. In memory, it is the same study without a code, a store and kills.
 """
 
 import os
@@ -66,21 +66,26 @@ def form(f):
     return [result.getHasoferReliabilityIndex(), *result.getStandardSpaceDesignPoint()]
 
 
-otw.Store.put_many = noting(otw.Store.put_many)
-model = FakeSimulator(
-    ["a", "b"],
-    # Children that went away and ignore TERM at some points; not all points take the same time.
-    faults=[Fault("children", where="a < 0.07"), Fault("slow", share=0.5, value=0.1)],
-    seconds=0.05,
-    folder=folder / f"code-{number}",
-    base_temp_work_dir=folder / "work",
-)
-with otw.Parallelizer(
-    model,
-    backend,
-    N_CPUS,
-    store=folder / "stores" / "study.sqlite",
-    limits={"licence": N_CPUS} if "with-limits" in sys.argv else None,
-) as f:
+def simulation():
+    """Return the function that runs the code."""
+    otw.Store.put_many = noting(otw.Store.put_many)
+    model = FakeSimulator(
+        ["a", "b"],
+        # Children that went away and ignore TERM at some points; not all points take the same time.
+        faults=[Fault("children", where="a < 0.07"), Fault("slow", share=0.5, value=0.1)],
+        seconds=0.05,
+        folder=folder / f"code-{number}",
+        base_temp_work_dir=folder / "work",
+    )
+    limits = {"licence": N_CPUS} if "with-limits" in sys.argv else None
+    return otw.Parallelizer(model, backend, N_CPUS, store=folder / "stores" / "study.sqlite", limits=limits)
+
+
+def formula():
+    """Return the same function without a code."""
+    return otw.Parallelizer(ot.PythonFunction(2, 1, lambda x: [x[0] + x[1]]), backend, N_CPUS)
+
+
+with formula() if "in-memory" in sys.argv else simulation() as f:
     answers = {"sample": sample, "montecarlo": montecarlo, "form": form}[what](f)
 (folder / f"result-{number}").write_text("\n".join(map(float.hex, answers)), encoding="ascii")
