@@ -16,6 +16,7 @@ from .campaign import Campaign
 from .failures import failure_value
 from .fields import common_mesh, components_of
 from .idle import OneAtATime
+from .process.interrupts import be_interruptible, end_as_interrupted
 from .store import Store
 
 __all__ = ["FieldFunction", "Parallelizer"]
@@ -193,10 +194,13 @@ class _Door(ot.OpenTURNSPythonFunction):
     def _exec_sample(self, X: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
         """Evaluate a sample."""
         before = self.campaign.evaluated
+        be_interruptible()
         try:
             outputs = self.campaign.outputs(X, self.on_failure)
         except BaseException as error:
             self.raised = error
+            if isinstance(error, KeyboardInterrupt):
+                end_as_interrupted()
             raise
         self._alone.note(len(X), self.campaign.evaluated - before)
         return outputs

@@ -345,6 +345,9 @@ class Wrapper(ot.OpenTURNSPythonFunction):
                 record["cause"], status = "transient", "cancelled"
             record["workdir"] = self.folders.settle(workdir, number, status, again)
             return failure_of(x, error, located(text, workdir, record["workdir"]), record), error
+        except BaseException:  # Ctrl-C, and what ends a thread: nothing of it is kept
+            self.folders.settle(workdir, number, "cancelled", again)
+            raise
         record.setdefault("wall_time", time.perf_counter() - clock)
         record["workdir"] = self.folders.settle(workdir, number, "done", again)
         return Evaluation(point, output, **record), None

@@ -225,3 +225,27 @@ def test_arrays_of_objects_are_refused(tmp_path, mark):
     with pytest.raises(OutputError):
         otw.parsers.Npy("out.npy")(str(tmp_path))
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER loss AFTER INSERT ON evaluations BEGIN DELETE FROM evaluations; END",
+        "CREATE VIEW other AS SELECT * FROM evaluations",
+    ],
+)
+def test_a_store_with_a_program_in_it_is_refused(statement, tmp_path):
+    """A stranger's store with a trigger or a view is not opened: its statements would run here."""
+    import sqlite3
+    from contextlib import closing
+
+    path = tmp_path / "store"
+    with otw.Store(path) as store:
+        store.select(["a"], ["y"], {})
+        store.put(b"0" * 16, otw.Evaluation((1.0,), (2.0,)))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    for readonly in (False, True):
+        with pytest.raises(otw.StoreError, match="which would run here"):
+            otw.Store(path, readonly=readonly)

@@ -337,3 +337,17 @@ def test_a_template_is_never_written_through_a_linked_folder(tmp_path):
         otw.Wrapper(["a"], ["y"], parsers=parsers, link_files=True, **settings)
     assert otw.Wrapper(["a"], ["y"], parsers=parsers, **settings).evaluate([2.0]).output == (2.0,)
     assert (case / "in.txt").read_text() == "original"
+
+
+def test_ctrl_c_leaves_no_work_directory(tmp_path):
+    """An interrupted evaluation in this process leaves nothing, even where the process goes on as a notebook's does."""
+
+    class Interrupted(otw.Wrapper):
+        def _run_code(self, workdir):
+            raise KeyboardInterrupt
+
+    wrapper = Interrupted(["a"], ["y"], parsers=[otw.parsers.Stdout()], base_temp_work_dir=tmp_path / "work")
+    with pytest.raises(KeyboardInterrupt):
+        wrapper.evaluate([1.0])
+    wrapper.close()
+    assert not (tmp_path / "work").exists() or not list((tmp_path / "work").iterdir())

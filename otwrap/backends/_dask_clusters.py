@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import math
@@ -13,7 +14,14 @@ from typing import Any
 from ..cpus import available_cpus
 from ..errors import BackendError
 
-__all__ = ["JOBQUEUES", "jobqueue_cluster", "local_cluster", "places_of_hosts", "ssh_cluster"]
+__all__ = [
+    "JOBQUEUES",
+    "end_with_client",
+    "jobqueue_cluster",
+    "local_cluster",
+    "places_of_hosts",
+    "ssh_cluster",
+]
 
 #: Batch system -> its class in dask-jobqueue.
 JOBQUEUES = {
@@ -27,8 +35,10 @@ JOBQUEUES = {
 
 #: Nobody else on the network, and no port that another dashboard may have.
 _DASHBOARD = "127.0.0.1:0"
-#: Seconds without a call after which a scheduler on another machine ends: its driver was killed.
-_IDLE = "5 s"
+#: How long a scheduler on another machine waits for its first call, if the driver was killed meanwhile.
+_IDLE = "600 s"
+#: Seconds that it waits for a driver whose connection is lost.
+_RETURN = 3.0
 
 
 def local_cluster(n_cpus: int, options: Mapping[str, Any]) -> Any:
@@ -143,6 +153,34 @@ def ssh_cluster(places: Mapping[str, int], scheduler_host: str | None, options: 
         remote_python=python,
         **{"silence_logs": logging.WARNING, **options},
     )
+
+
+def end_with_client(client: str, dask_scheduler: Any) -> None:
+    """Have a scheduler end when a client is gone; it runs where the scheduler is.
+
+    Parameters
+    ----------
+    client : str
+        Its name.
+    dask_scheduler : distributed.Scheduler
+        Given by dask.
+    """
+    plugin: Any = importlib.import_module("distributed.diagnostics.plugin").SchedulerPlugin
+    loop = asyncio.get_running_loop()
+
+    async def end() -> None:
+        await asyncio.sleep(_RETURN)
+        if client not in dask_scheduler.clients:
+            await dask_scheduler.close(reason="the driver of otwrap is gone")
+
+    class End(plugin):
+        """Told of clients that leave."""
+
+        def remove_client(self, scheduler: Any, client: str) -> None:
+            """End soon, unless it comes back."""
+            self.ending = loop.create_task(end())
+
+    dask_scheduler.add_plugin(End(), name="otwrap")
 
 
 def jobqueue_cluster(

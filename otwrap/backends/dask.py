@@ -17,7 +17,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BackendError, BackendUnavailable
-from ._dask_clusters import JOBQUEUES, jobqueue_cluster, local_cluster, places_of_hosts, ssh_cluster
+from ._dask_clusters import (
+    JOBQUEUES,
+    end_with_client,
+    jobqueue_cluster,
+    local_cluster,
+    places_of_hosts,
+    ssh_cluster,
+)
 from ._served import Served, facing
 
 __all__ = ["Dask"]
@@ -276,6 +283,8 @@ class Dask(Served):
                 cluster = self._new_cluster()
                 self._own.append(cluster)
             client = _new_client(cluster)
+            if "hosts" in self._way:
+                client.run_on_scheduler(end_with_client, client.id)
         self._own.append(client)
         return client
 
@@ -378,4 +387,6 @@ def _advice(error: BaseException) -> str:
             ". Connect once by `ssh` and compare the fingerprint that it shows with the machine's own; it then stands in "
             "~/.ssh/known_hosts"
         )
+    if "Worker failed to start" in texts:  # all that dask says of what ssh ran
+        return ". Try `ssh HOST PYTHON -c 'import distributed, otwrap'` on each of the machines: it says what is missing"
     return ""

@@ -55,7 +55,7 @@ def tell(backend):
         time.sleep(0.05)
     client = backend._client
     pids = [int(worker.said["pid"]) for worker in backend._crew.all]
-    theirs = [] if client.scheduler.address.startswith("inproc:") else [*client.run(os.getpid).values()]
+    theirs = [*client.run(os.getpid).values(), client.run_on_scheduler(os.getpid)]
     print(json.dumps([pids, theirs]), flush=True)
 
 wrapper = otw.Wrapper(["seconds"], ["y"], command=["sleep", "{seconds}"], parsers=[otw.parsers.Json("y", "y")])
@@ -376,6 +376,16 @@ def test_a_machine_whose_key_is_not_known_is_refused(known, ssh_home, machine, d
     with (
         otw.Campaign(Doubled(), backend) as campaign,
         pytest.raises(otw.BackendError, match=r"~/\.ssh/known_hosts"),
+    ):
+        campaign.outputs(POINTS[:2])
+
+
+def test_an_interpreter_that_is_not_there_is_told(ssh_home, dask):
+    """What dask does not say about a machine is asked for by a command to try."""
+    backend = dask(hosts=["127.0.0.1"], options={"remote_python": "/nowhere/python"})
+    with (
+        otw.Campaign(Doubled(), backend) as campaign,
+        pytest.raises(otw.BackendError, match="Try `ssh HOST PYTHON"),
     ):
         campaign.outputs(POINTS[:2])
 

@@ -363,10 +363,9 @@ def test_a_node_with_another_otwrap_is_told(odd_node):
 
 
 @pytest.fixture
-def certificate(tmp_path):
+def certificate(tmp_path, need):
     """A certificate and its key, as the how-to page makes them."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl")
+    need(shutil.which("openssl") is not None, "there is no openssl: apt-get install openssl")
     files = {"certfile": tmp_path / "node.crt", "keyfile": tmp_path / "node.key"}
     subject = ["-subj", "/CN=otwrap", "-days", "10", "-nodes", "-newkey", "rsa:2048"]
     subprocess.run(
