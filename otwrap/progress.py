@@ -47,7 +47,9 @@ class Progress:
         """
         if self._bar is None:
             return
-        failed = [evaluation.cause or evaluation.status for _, evaluation in batch if evaluation.output is None]
+        failed = [
+            evaluation.cause or evaluation.status for _, evaluation in batch if evaluation.output is None
+        ]
         if failed:
             self._causes.update(failed)
             causes = ", ".join(f"{cause} {count}" for cause, count in self._causes.most_common(3))

@@ -64,7 +64,8 @@ def test_what_kept_nothing_is_told_with_its_cost(tmp_path):
     """Good evaluations without a folder are not run again unasked: the error names them and what they would cost."""
     study(tmp_path, "first")
     with pytest.raises(
-        StoreError, match=r"3 good ones kept no .*a=[123]\.0; a=[123]\.0; a=[123]\.0\. .* of computing: on_change"
+        StoreError,
+        match=r"3 good ones kept no .*a=[123]\.0; a=[123]\.0; a=[123]\.0\. .* of computing: on_change",
     ):
         study(tmp_path, "second")
     assert number_of_runs(tmp_path) == 3
