@@ -290,7 +290,7 @@ class _Starter:
         for connection, said in self.backend._open().arrivals():
             self._take_in(connection, pickle.loads(said), crew)
         self._check_launches()
-        pass
+        self._review()
         self._tell_silence(crew)
 
     def buried(self, worker: Worker) -> None:

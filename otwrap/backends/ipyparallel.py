@@ -198,7 +198,11 @@ class Ipyparallel(Served):
             self._client = None
 
     def __repr__(self) -> str:
-        words = "".join(f", {name}={value!r}" for name, value in self._asked.items() if name != "password")
+        # No passwords, and no keys, which the content of a connection file has.
+        shown = [name for name in ("profile", "cluster_id", "connection_info") if name in self._asked]
+        words = "".join(
+            f", {name}={self._asked[name]!r}" for name in shown if isinstance(self._asked[name], str)
+        )
         return f"Ipyparallel(n_cpus={self.n_cpus}{words})"
 
 
