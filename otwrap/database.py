@@ -232,8 +232,9 @@ def _check_schema(connection: sqlite3.Connection, path: str) -> str:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return ""
-    programs = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
-    for kind, name in connection.execute(programs):
+    for kind, name in connection.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+    ):
         msg = f"{path} has a {kind} named {name!r}, which would run here; a store of otwrap has none: do not use this file"
         raise StoreError(msg)
     version = _version(connection) if "meta" in tables else None
