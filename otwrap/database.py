@@ -232,11 +232,11 @@ def _check_schema(connection: sqlite3.Connection, path: str) -> str:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return ""
-    for kind, name in connection.execute(
-        "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
-    ):
-        msg = f"{path} has a {kind} named {name!r}, which would run here; a store of otwrap has none: do not use this file"
-        raise StoreError(msg)
+    programs = "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+    if found := connection.execute(programs).fetchall():
+        raise StoreError(
+            f"{path} has programs in it, {found}, which would run here: it is no store of otwrap"
+        )
     version = _version(connection) if "meta" in tables else None
     if version is None or not {"models", "evaluations"} <= tables:
         msg = (

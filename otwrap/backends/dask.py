@@ -80,6 +80,8 @@ class Dask(Served):
         dask-jobqueue, such as ``{"cores": 4, "memory": "8 GB", "walltime": "01:00:00"}``.
     host : str, optional
         The address of this machine that workers connect to. Default is the one that faces them.
+    port : int, optional
+        Where they connect to, for firewalls. Default is 0, any that is free.
 
     Raises
     ------
@@ -117,8 +119,9 @@ class Dask(Served):
         adapt: tuple[int, int] | None = None,
         options: Mapping[str, Any] | None = None,
         host: str | None = None,
+        port: int = 0,
     ) -> None:
-        super().__init__(n_cpus, host)
+        super().__init__(n_cpus, host, port)
         ways = {
             "address": address,
             "scheduler_file": scheduler_file,
