@@ -239,17 +239,15 @@ def _check_schema(connection: sqlite3.Connection, path: str) -> str:
         )
     version = _version(connection) if "meta" in tables else None
     if version is None or not {"models", "evaluations"} <= tables:
-        msg = (
+        raise StoreError(
             f"{path} is an SQLite file but no store of otwrap: its tables are {sorted(tables)}; give the path of "
             "a store, or of a new file"
         )
-        raise StoreError(msg)
     if version not in ("1", str(SCHEMA_VERSION)):
-        msg = (
+        raise StoreError(
             f"the store {path} has schema version {version}, this otwrap reads versions up to "
             f"{SCHEMA_VERSION}; use the otwrap that made it, or export it there"
         )
-        raise StoreError(msg)
     return version
 
 

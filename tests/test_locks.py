@@ -86,7 +86,11 @@ time.sleep(60)
             assert not lock.acquire()
             driver.kill()
             driver.wait()
-            assert lock.acquire()
+            # A child that was made just now may still be about to let go.
+            deadline = time.monotonic() + 5
+            while not (acquired := lock.acquire()) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert acquired
             lock.release()
         finally:
             os.kill(child, signal.SIGKILL)

@@ -285,7 +285,7 @@ def test_stopping_early_cancels_in_the_workers(tmp_path):
         assert_nothing_left(simulator)
         assert [e.point for e in campaign.evaluations] == [(0.0,)]
         assert campaign.outputs([[0.0], [1.0]]) == [(0.0,), (1.0,)]
-    assert os.listdir(tmp_path / "work") == []
+    assert wait_for(lambda: os.listdir(tmp_path / "work") == [], 5.0)
     assert [run.point[0] for run in simulator.runs() if run.end is None] == [1.0]
     assert len(simulator.runs()) == 3
 
