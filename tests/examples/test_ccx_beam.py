@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,17 +123,8 @@ def test_nominal_input(tmp_path: Path) -> None:
     assert beam.parse(tmp_path) == beam.evaluate(beam.nominal).output
 
 
-def test_study(tmp_path: Path) -> None:
+def test_study(tmp_path: Path, run_study: Callable[[Path], str]) -> None:
     """The study ends well, which it does within its tolerance only, and draws its picture."""
-    pytest.importorskip("matplotlib")
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "study.py")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "importance sampling" in done.stdout
+    said = run_study(EXAMPLE)
+    assert "importance sampling" in said
     assert (tmp_path / "ccx_beam.png").stat().st_size > 10_000

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -179,24 +177,13 @@ def test_nominal_input(epanet: Epanet, tmp_path: Path) -> None:
     assert epanet.parse(tmp_path) == epanet.evaluate(epanet.nominal).output
 
 
-def test_study(epanet: Epanet, tmp_path: Path) -> None:
+def test_study(epanet: Epanet, tmp_path: Path, run_study: Callable[[Path], str]) -> None:
     """The study ends well, which it does within its tolerance only, and draws its picture."""
-    pytest.importorskip("matplotlib")
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "study.py")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    by_sample, by_form = (float(word) for word in re.findall(r"([.\d]+) by", done.stdout))
+    said = run_study(EXAMPLE)
+    by_sample, by_form = (float(word) for word in re.findall(r"([.\d]+) by", said))
     # The formula's own, by samples of 10^6 points.
     assert by_sample == pytest.approx(0.0315, abs=0.006)
     assert by_form == pytest.approx(0.0315, abs=0.002)
-    indices = [
-        float(word) for word in re.findall(r"-?\d+\.\d+", done.stdout.partition("[")[2].partition("]")[0])
-    ]
+    indices = [float(word) for word in re.findall(r"-?\d+\.\d+", said.partition("[")[2].partition("]")[0])]
     assert indices == [pytest.approx(known, abs=0.06) for known in (0.014, 0.677, 0.267)]
     assert (tmp_path / "epanet_net.png").stat().st_size > 10_000

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,17 +156,8 @@ def test_nominal_input(tmp_path: Path) -> None:
     assert rlc.parse(tmp_path) == rlc.evaluate(rlc.nominal).output
 
 
-def test_study(tmp_path: Path) -> None:
+def test_study(tmp_path: Path, run_study: Callable[[Path], str]) -> None:
     """The study ends well, which it does within its tolerances only, and draws its picture."""
-    pytest.importorskip("matplotlib")
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "study.py")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "largest relative error" in done.stdout
+    said = run_study(EXAMPLE)
+    assert "largest relative error" in said
     assert (tmp_path / "ngspice_rlc.png").stat().st_size > 10_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import subprocess
 import sys
@@ -168,17 +167,8 @@ def test_nominal_input(swmm: Swmm, tmp_path: Path) -> None:
     assert swmm.parse(tmp_path) == swmm.evaluate(swmm.nominal).output
 
 
-def test_study(swmm: Swmm, tmp_path: Path) -> None:
+def test_study(swmm: Swmm, tmp_path: Path, run_study: Callable[[Path], str]) -> None:
     """The study ends well, which it does within its tolerances only, and draws its picture."""
-    pytest.importorskip("matplotlib")
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "study.py")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "95 % confidence" in done.stdout
+    said = run_study(EXAMPLE)
+    assert "95 % confidence" in said
     assert (tmp_path / "swmm_net.png").stat().st_size > 10_000
