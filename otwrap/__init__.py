@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from .logs import Debug, create_logger
     from .parallelizer import Parallelizer
     from .retries import Retries
+    from .schedulers import Profile, Resources
     from .store import Store
+    from .submission import Submission, prepare, submit
     from .template import Jinja, Template, Tree
     from .workdir import TempWorkDir
     from .wrapper import Wrapper
@@ -56,11 +58,14 @@ __all__ = [
     "OtwrapError",
     "OutputError",
     "Parallelizer",
+    "Profile",
+    "Resources",
     "Retries",
     "SampleError",
     "SchedulerError",
     "Store",
     "StoreError",
+    "Submission",
     "TempWorkDir",
     "Template",
     "Tree",
@@ -72,7 +77,9 @@ __all__ = [
     "load_array",
     "main",
     "parsers",
+    "prepare",
     "safemakedirs",
+    "submit",
 ]
 
 #: Where each name lives; a test holds this table, the imports above and `__all__` together.
@@ -90,7 +97,9 @@ _ROOMS = {
     "logs": "Debug create_logger",
     "parallelizer": "Parallelizer",
     "retries": "Retries",
+    "schedulers": "Profile Resources",
     "store": "Store",
+    "submission": "Submission prepare submit",
     "template": "Jinja Template Tree",
     "workdir": "TempWorkDir",
     "wrapper": "Wrapper",

@@ -9,15 +9,24 @@ from pathlib import Path
 
 __all__ = ["available_cpus", "evaluations_at_a_time"]
 
-#: What batch systems set inside an allocation: CPUs of this task on this machine.
-_ALLOCATION = ("SLURM_CPUS_PER_TASK", "NSLOTS", "LSB_DJOB_NUMPROC", "PBS_NCPUS", "NCPUS", "OAR_NCPUS")
+#: What our own jobs set (HTCondor says nothing by itself), and what batch systems set inside an allocation: CPUs of
+#: this task on this machine.
+_ALLOCATION = (
+    "OTWRAP_CPUS",
+    "SLURM_CPUS_PER_TASK",
+    "NSLOTS",
+    "LSB_DJOB_NUMPROC",
+    "PBS_NCPUS",
+    "NCPUS",
+    "OAR_NCPUS",
+)
 
 
 def available_cpus() -> int:
     """Return the number of CPUs that this process may use, at least 1.
 
     The smallest of what the machine has, the CPU affinity, the quota of the control group and the
-    batch system's allocation (Slurm, Grid Engine, LSF, PBS, OAR).
+    batch system's allocation (Slurm, Grid Engine, LSF, PBS, OAR; HTCondor in the jobs of otwrap).
 
     Returns
     -------

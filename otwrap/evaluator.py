@@ -70,6 +70,15 @@ class Evaluator:
         """Return what identifies the model, see :meth:`otwrap.Wrapper.fingerprints`."""
         return {}
 
+    def keep_in(self, folder: str) -> None:
+        """Keep work directories in a folder, where the model does not say where.
+
+        Parameters
+        ----------
+        folder : str
+            Made when it is needed.
+        """
+
     def close(self) -> None:
         """Give back what the model holds where it is evaluated."""
 
@@ -121,6 +130,11 @@ class WrapperEvaluator(Evaluator):
             As many as there were.
         """
         self.files = self.wrapper.files = tuple(files)
+
+    def keep_in(self, folder: str) -> None:
+        """Keep work directories in a folder, where the wrapper does not say where."""
+        if self.wrapper.folders.keep_to is None:
+            self.wrapper.folders.keep_to = folder
 
     def close(self) -> None:
         """Remove the spare work directories."""

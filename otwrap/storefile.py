@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .database import add_model, connect, explained, makers, models, note_maker, prepare_file
 from .errors import StoreError
 from .locks import FileLock
+from .tickets import Ticket, add_ticket, change_ticket, tickets
 
 __all__ = ["StoreFile"]
 
@@ -115,6 +116,53 @@ class StoreFile:
                 if self._model is not None and (made_at, maker) not in there:
                     note_maker(self._connection, self._model, maker, made_at)
 
+    def submissions(self) -> list[Ticket]:
+        """Return the submissions of the selected model, the first one first.
+
+        Returns
+        -------
+        submissions : list of Ticket
+        """
+        with self._reading():
+            return tickets(self._connection, self._model)
+
+    def note_submission(self, ticket: Ticket) -> None:
+        """Note a submission of the selected model.
+
+        Parameters
+        ----------
+        ticket : Ticket
+            What is queued elsewhere.
+
+        Raises
+        ------
+        StoreError
+            If no model is selected, or the file cannot be written.
+        """
+        if self._model is None:
+            msg = "select a model before noting a submission"
+            raise StoreError(msg)
+        with self._writing("could not note the submission"):
+            add_ticket(self._connection, self._model, ticket)
+
+    def change_submission(self, identifier: str, **changes: Any) -> None:
+        """Change what is noted of a submission, see :func:`otwrap.tickets.change_ticket`.
+
+        Parameters
+        ----------
+        identifier : str
+            Of the submission.
+        **changes
+            ``folder``, ``scheduler``, ``jobs`` or ``is_open``.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written.
+        """
+        with self._writing("could not note what became of the submission"):
+            change_ticket(self._connection, identifier, **changes)
+
     def __enter__(self: _Self) -> _Self:
         return self
 
@@ -137,6 +185,15 @@ class StoreFile:
             except (struct.error, TypeError, ValueError) as error:
                 malformed = sqlite3.DatabaseError(f"a record is malformed ({error})")
                 raise explained(malformed, self.path, "cannot be read") from error
+
+    @contextlib.contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        """Have the file alone, to write."""
+        with self._mutex:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise explained(error, self.path, what) from error
 
     def _add_model(self, model: dict[str, Any], made_by: str) -> int:
         """Write a model's identity and return its number."""

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from engines import ENGINES, Missing
+from clusters import ENGINES, Engine
+from engines import Missing
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,7 +69,7 @@ def fake_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def need() -> Callable[[bool, str], None]:
     """Return a function that skips a test whose service is not there, and fails it where CI requires it."""
 
@@ -82,12 +83,12 @@ def need() -> Callable[[bool, str], None]:
 
 
 @pytest.fixture(scope="session")
-def started_engines() -> Iterator[Callable[[str], object]]:
-    """Return a function that starts the engine of a backend, once for all tests."""
-    started: dict[str, object] = {}
+def started_engines() -> Iterator[Callable[[str], Engine]]:
+    """Return a function that starts an engine, once for all tests."""
+    started: dict[str, Engine] = {}
     with ExitStack() as stack:
 
-        def start(name: str) -> object:
+        def start(name: str) -> Engine:
             if name not in started:
                 started[name] = stack.enter_context(ENGINES[name]())
             return started[name]
@@ -97,14 +98,15 @@ def started_engines() -> Iterator[Callable[[str], object]]:
 
 @pytest.fixture
 def engine(
-    need: Callable[[bool, str], None], started_engines: Callable[[str], object]
-) -> Callable[[str], object]:
-    """Return a function that starts the engine of a backend, or skips the test where it is not installed."""
+    need: Callable[[bool, str], None], started_engines: Callable[[str], Engine]
+) -> Callable[[str], Engine]:
+    """Return a function that starts an engine, or skips the test where it is not installed."""
 
-    def start(name: str) -> object:
+    def start(name: str) -> Engine:
         try:
             return started_engines(name)
         except Missing as missing:
-            return need(False, str(missing))
+            need(False, str(missing))
+            raise
 
     return start

@@ -1,7 +1,4 @@
-"""The engines of the backends, started for the tests on the loopback address and ended afterwards.
-
-Each is a context manager, after whose entry the backend of this name finds the engine by itself.
-"""
+"""What tests of engines share, and a small cluster of ipyparallel on the loopback address."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-__all__ = ["ENGINES", "MPIEXEC", "Missing", "PATIENCE", "dask", "in_private_network", "ipyparallel", "until"]
+__all__ = ["MPIEXEC", "Missing", "PATIENCE", "in_private_network", "ipyparallel", "until"]
 
 #: Seconds that engines have to start on a machine that is busy with other things.
 PATIENCE = 60.0
@@ -86,22 +83,6 @@ def ipyparallel(engines: int = 2) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def dask() -> Iterator[None]:
-    """See that dask is there: the backend starts a cluster of its own."""
-    if importlib.util.find_spec("distributed") is None:
-        raise Missing("dask is not installed: pip install 'otwrap[dask]'")
-    yield
-
-
-@contextmanager
-def dispy() -> Iterator[None]:
-    """See that dispy is there: the backend starts a node of its own."""
-    if importlib.util.find_spec("dispy") is None:
-        raise Missing("dispy is not installed: pip install 'otwrap[dispy]'")
-    yield
-
-
 def _is_json(file: Path) -> bool:
     """Whether a file is written to its end."""
     try:
@@ -129,15 +110,3 @@ MPIEXEC = [
     ),
     *("mpiexec", "-n", "3"),
 ]
-
-#: Backend -> its engine.
-ENGINES: dict[str, Callable[[], AbstractContextManager[object]]] = {
-    "ipyparallel": ipyparallel,
-    "dask": dask,
-    "dispy": dispy,
-}
-if "mpi4py.futures._core" in sys.modules:
-    # Then these tests run inside an MPI job, see tests/services/test_mpi.py, and there is nothing to start.
-    from contextlib import nullcontext
-
-    ENGINES = {"mpi": nullcontext}

@@ -444,8 +444,8 @@ def test_prepared_runs_are_those_of_run(folder: Path) -> None:
     Path("runs").rename("else where/runs")
     run_all("else where/runs")
     Path("else where/runs").rename("runs")
-    told = run_json("collect", "code_model.py:Code", "--folder", "runs", "--store", "s.db")
-    assert (told["done"], told["failed"], told["not_run"]) == (2, 1, 0)
+    told = run_json("collect", "runs", "--model", "code_model.py:Code", "--store", "s.db")
+    assert (told["done"], told["failed"], told["missing"]) == (2, 1, 0)
     direct = run_json("run", *arguments, "--backend", "serial", status=1)
     run("export", "s.db", "--to", "t.json")
     table = json.loads(Path("t.json").read_text(encoding="utf-8"))
@@ -462,14 +462,14 @@ def test_prepared_runs_are_those_of_run(folder: Path) -> None:
 def test_collect_as_often_as_one_likes(folder: Path) -> None:
     """What has not run yet is left out and counted; what is known as done is not read again."""
     run("prepare", "code_model.py:Code", "--monte-carlo", "3", "--folder", "runs")
-    collect = ["collect", "code_model.py:Code", "--folder", "runs"]
-    assert run_json(*collect)["not_run"] == 3
+    collect = ["collect", "runs", "--model", "code_model.py:Code"]
+    assert run_json(*collect)["missing"] == 3
     subprocess.run(["sh", "runs/point-000001/run.sh"], check=True, timeout=60)
     told = run_json(*collect)
-    assert (told["done"], told["known"], told["not_run"]) == (1, 0, 2)
+    assert (told["done"], told["known"], told["missing"]) == (1, 0, 2)
     run_all()
     told = run_json(*collect)
-    assert (told["done"], told["known"], told["not_run"], told["store"]) == (2, 1, 0, "runs/evaluations.db")
+    assert (told["done"], told["known"], told["missing"], told["store"]) == (2, 1, 0, str(folder / "runs/evaluations.db"))
     assert run_json("status", "runs/evaluations.db")["points"] == 3
 
 
@@ -477,7 +477,7 @@ def test_collected_failures_are_counted_once(folder: Path) -> None:
     """A failure that is collected again is no second attempt; one that was run again is taken anew."""
     run("prepare", "code_model.py:Code", "-X", "13", "1", "--folder", "runs")
     run_all()
-    collect = ["collect", "code_model.py:Code", "--folder", "runs", "--store", "s.db"]
+    collect = ["collect", "runs", "--model", "code_model.py:Code", "--store", "s.db"]
     for _ in range(3):
         assert run_json(*collect)["failed"] == 1
     with otw.Store("s.db", readonly=True) as store:
@@ -493,7 +493,7 @@ def test_output_that_is_missing(folder: Path) -> None:
     run("prepare", "code_model.py:Code", "-X", "1", "2", "--folder", "runs")
     run_all()
     Path("runs/point-000000/output.txt").unlink()
-    run("collect", "code_model.py:Code", "--folder", "runs", "--store", "s.db")
+    run("collect", "runs", "--model", "code_model.py:Code", "--store", "s.db")
     (group,) = run_json("failures", "s.db")["groups"]
     assert group["cause"] == "output missing" and "output.txt" in group["example"]["error"]
 
@@ -516,7 +516,7 @@ def test_limits_are_kept(folder: Path) -> None:
     for name in ("slow", "allowed", "chain", "killed", "pattern"):
         run("prepare", f"limited.py:{name}", "-X", "1", "--folder", name)
         run_all(name)
-        run("collect", f"limited.py:{name}", "--folder", name)
+        run("collect", name, "--model", f"limited.py:{name}")
         record = run_json("show", f"{name}/evaluations.db", "1")
         causes[name] = (record["status"], record["cause"], record["exit_code"])
     direct = {}
@@ -561,10 +561,10 @@ def test_collect_with_another_model(folder: Path) -> None:
     """A model that would have written another input is not the one whose runs these are."""
     run("prepare", "code_model.py:Code", "-X", "1", "2", "--folder", "runs")
     Path("template.txt").write_text("a @a\nb @b\nmore\n", encoding="utf-8")
-    result = run("collect", "code_model.py:Code", "--folder", "runs")
+    result = run("collect", "runs", "--model", "code_model.py:Code")
     assert result.exit_code == 1 and "what changed is the templates or input files" in result.stderr
-    result = run("collect", "code_model.py:Code", "--folder", ".")
-    assert result.exit_code == 1 and "was not made by `prepare`" in result.stderr
+    result = run("collect", ".", "--model", "code_model.py:Code")
+    assert result.exit_code == 1 and "is no folder of a submission" in result.stderr
 
 
 def test_readme_says_what_to_type(folder: Path) -> None:
@@ -572,8 +572,8 @@ def test_readme_says_what_to_type(folder: Path) -> None:
     assert model_file("prepare", "-X", "1", "2", "--folder", "my runs").returncode == 0
     run_all("my runs")
     line = Path("my runs/README.txt").read_text(encoding="utf-8").strip().splitlines()[-1].strip()
-    assert line == "python code_model.py collect --folder 'my runs'"
-    result = model_file("collect", "--folder", "my runs")
+    assert line == "python code_model.py collect 'my runs'"
+    result = model_file("collect", "my runs")
     assert result.returncode == 0 and "done     1" in result.stdout
 
 

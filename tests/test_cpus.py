@@ -25,7 +25,9 @@ def test_quota_of_the_control_group_counts(tmp_path):
     assert list(cpus._control_group_quota(tmp_path)) == []
 
 
-@pytest.mark.parametrize("name", ["SLURM_CPUS_PER_TASK", "NSLOTS", "LSB_DJOB_NUMPROC", "PBS_NCPUS"])
+@pytest.mark.parametrize(
+    "name", ["OTWRAP_CPUS", "SLURM_CPUS_PER_TASK", "NSLOTS", "LSB_DJOB_NUMPROC", "PBS_NCPUS"]
+)
 def test_allocation_of_a_batch_system_counts(monkeypatch, name):
     """Inside an allocation of one CPU, -1 means one."""
     monkeypatch.setenv(name, "1")

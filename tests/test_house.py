@@ -30,15 +30,15 @@ PACKAGE = ROOT / "otwrap"
 #: The rooms, lowest first. A room may import only from a lower line, or from its own package. The number is
 #: the layer of the design; a letter is a floor in it.
 LAYERS = """
-0   errors logs files cpus locks formats steps payload
-1   dumps evaluation workdir template parsers guardian fingerprints command designs models fields provenance known messages separation pages
+0   errors logs files cpus locks formats steps payload versions
+1   dumps evaluation workdir template parsers guardian fingerprints command designs models fields provenance known messages separation pages tickets
 1b  points process progress database failures cleaning rows
 1c  declaration folders retries integrity storefile
 1d  outcome reproduce variants repair
-2   wrapper store schedulers tables
-2b  merging
+2   wrapper store schedulers remote tables
+2b  merging batch
 3   function backends evaluator drafts explanation intake
-3b  limits idle reparsing
+3b  limits idle reparsing task
 4   campaign submission
 5   parallelizer map sweep
 5b  doctor testing

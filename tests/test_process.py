@@ -370,6 +370,22 @@ except (KeyboardInterrupt, Stop) as error:
 
 
 @linux
+def test_interrupt_during_the_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when the program has started and its number is not yet known: it ends all the same."""
+    start = spawn.fast_spawn()
+    if start is None:
+        pytest.skip("the C library cannot do it")
+
+    def interrupted(*arguments: Any) -> None:
+        start(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(spawn, "fast_spawn", lambda: interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(Command("sleep 60"), tmp_path)
+
+
+@linux
 def test_end_all(tmp_path: Path, short_grace: None) -> None:
     """Another thread can end all runs; they are `cancelled`, and a chain goes no further."""
     code = f"{ESCAPER} trap '' TERM; touch started; sleep 30; sleep 30"

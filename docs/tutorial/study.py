@@ -1,11 +1,10 @@
 """A small study of the fin: run it twice, and nothing is run twice."""
 
 import openturns as ot
-from wrapper import fin
+from wrapper import distribution, fin
 
 import otwrap as otw
 
-distribution = ot.JointDistribution([ot.Uniform(150.0, 250.0), ot.Normal(25.0, 5.0), ot.Uniform(0.08, 0.12)])
 ot.RandomGenerator.SetSeed(0)
 X = distribution.getSample(100)
 

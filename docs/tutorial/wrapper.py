@@ -1,7 +1,8 @@
 """The fin as an OpenTURNS function."""
 
-import sys
 from pathlib import Path
+
+import openturns as ot
 
 import otwrap as otw
 
@@ -12,11 +13,13 @@ fin = otw.Wrapper(
     outputs=["tip"],
     templates={"fin.in": HERE / "fin.in.tmpl"},
     tokens=["@conductivity", "@exchange", "@length"],
-    command=[sys.executable, str(HERE / "fin.py"), "fin.in"],
+    files=[HERE / "fin.py"],
+    command=["python3", "fin.py", "fin.in"],
     parsers=[otw.parsers.KeyValue("fin.log", "tip temperature")],
     timeout=60,
     nominal=[200.0, 25.0, 0.10],
 )
+distribution = ot.JointDistribution([ot.Uniform(150.0, 250.0), ot.Normal(25.0, 5.0), ot.Uniform(0.08, 0.12)])
 
 if __name__ == "__main__":
     otw.main(fin)

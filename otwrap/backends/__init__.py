@@ -36,6 +36,12 @@ _BUILT_IN = {
     "dispy": "Dispy",
     "ipyparallel": "Ipyparallel",
     "mpi": "Mpi",
+    "slurm": "Slurm",
+    "sge": "Sge",
+    "pbs": "Pbs",
+    "lsf": "Lsf",
+    "htcondor": "Htcondor",
+    "local": "Local",
 }
 #: Those that need an object of the user's.
 _OF_OBJECTS = {"executor": "Executor"}

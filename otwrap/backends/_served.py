@@ -21,10 +21,11 @@ from typing import Any
 
 from ..errors import BackendError
 from ..evaluation import Evaluation, Task
+from ..versions import difference, hello
 from ._crew import Crew, Run, Worker
 from ._door import Door
 from ._survey import Survey
-from ._travel import difference, hello, list_of_files, pack_files
+from ._travel import list_of_files, pack_files
 
 __all__ = ["Served", "facing", "facing_hosts"]
 
@@ -64,6 +65,8 @@ class Served(ABC):
         #: Calls of the engine that have not ended, by their number.
         self._launched: dict[int, Any] = {}
         self._numbers = itertools.count()
+        #: Of these calls, those whose worker has come, be it gone again.
+        self._come: set[int] = set()
         #: When workers died whose calls may last, by their number.
         self._dead: dict[int, float] = {}
         #: Also where nobody calls `close`, so that an engine that waits for its calls can end.
@@ -138,9 +141,11 @@ class Served(ABC):
         if evaluate.payload != self._payload:
             self._dismiss()
             self._payload = evaluate.payload
-        starter = _Starter(self, evaluate)
         self._forget_departed()
-        return starter
+        # A run that was cancelled has ended its workers, whose calls may last a moment longer.
+        for number in self._come & self._launched.keys() - {worker.number for worker in self._remote()}:
+            self._dead.setdefault(number, time.monotonic())
+        return _Starter(self, evaluate)
 
     def _width(self, evaluate: Any) -> int:
         """Return how many evaluations run at a time."""
@@ -149,7 +154,7 @@ class Served(ABC):
 
     def _dismiss(self) -> None:
         """End the workers, those on their way too."""
-        there = {worker.number for worker in self._crew.all if isinstance(worker, _Remote)}
+        there = {worker.number for worker in self._remote()}
         for number in self._launched.keys() - there:
             self._cancel(self._launched[number])
         self._crew.end()
@@ -164,6 +169,7 @@ class Served(ABC):
         for ticket in self._launched.values():
             self._cancel(ticket)
         self._launched.clear()
+        self._come.clear()
         self._dead.clear()
 
     def _remote(self) -> list[_Remote]:
@@ -178,13 +184,15 @@ class Served(ABC):
                 self._bury(found)
 
     def _forget_ended(self) -> dict[int, str]:
-        """Forget calls that have ended, and return their problems."""
+        """Forget calls that have ended, and return the problems of those of which no worker came."""
         ended = {number: self._ended(ticket) for number, ticket in self._launched.items()}
         problems = {number: problem for number, problem in ended.items() if problem is not None}
         for number in problems:
             del self._launched[number]
         self._give_up()
-        return problems
+        came = self._come & problems.keys()
+        self._come -= came
+        return {number: problem for number, problem in problems.items() if number not in came}
 
     def _bury(self, worker: Worker) -> None:
         """Take note that the call of a worker is to end."""
@@ -260,7 +268,6 @@ class _Starter:
         self._files: bytes | None = None
         self._reviewed = time.monotonic()
         self._deaths = 0
-        self._seen = {worker.number for worker in backend._crew.all if isinstance(worker, _Remote)}
         self._alone_since: float | None = None
 
     def start(self, crew: Crew, number: int) -> None:
@@ -276,7 +283,7 @@ class _Starter:
 
     def coming(self) -> int:
         """Return how many were asked for and are not there yet."""
-        there = {worker.number for worker in self.backend._crew.all if isinstance(worker, _Remote)}
+        there = {worker.number for worker in self.backend._remote()}
         return len(self.backend._launched.keys() - there)
 
     def pause(self) -> float | None:
@@ -307,7 +314,7 @@ class _Starter:
         """Compare versions, send the model."""
         if different := difference(said, hello()):
             _refuse(said, different)
-        self._seen.add(int(said["number"]))
+        self.backend._come.add(int(said["number"]))
         # An engine may have done the call of a worker that died once more.
         self.backend._dead.pop(int(said["number"]), None)
         if self._files is None:
@@ -316,10 +323,9 @@ class _Starter:
 
     def _check_launches(self) -> None:
         """Raise if a call of the engine has ended and no worker came of it."""
-        for number, problem in self.backend._forget_ended().items():
-            if number not in self._seen:
-                msg = f"{self.backend!r} could not start a worker: {problem or 'its call returned at once'}"
-                raise BackendError(msg)
+        for problem in self.backend._forget_ended().values():
+            msg = f"{self.backend!r} could not start a worker: {problem or 'its call returned at once'}"
+            raise BackendError(msg)
 
     def _review(self) -> None:
         """Go with an engine that grows or shrinks."""

@@ -1,234 +1,176 @@
-"""`otwrap prepare` and `otwrap collect`: runs that are made by hand, or by a batch system, elsewhere.
-
-::
-
-    FOLDER/README.txt       what to type
-    FOLDER/design.csv       the points, one a line
-    FOLDER/prepared.json    what the model was
-    FOLDER/run-all.sh       runs what has not run yet
-    FOLDER/point-000000/    the input of the first point, and run.sh, which leaves exit_code.txt and times.txt
-"""
+"""`otwrap prepare · collect · push · pull`: the folder of a submission, without its batch system."""
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import shutil
-import tempfile
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+import time
 from typing import Any
 
 import click
 
-from ..command import script
-from ..designs import csv_text, read_design
-from ..errors import InputError, OtwrapError
-from ..evaluation import point_key
-from ..store import Store
-from ..wrapper import Wrapper
+from ..evaluator import evaluator_of
+from ..remote import Place, Transfer, pull, push
+from ..schedulers import seconds_of_time
+from ..submission import Submission, prepare
 from .command import Command
-from .ended import evaluation_in
 from .output import echo_json, note
 from .samples import found_of, model_argument, points_of, sample_options
 
-__all__ = ["collect", "prepare"]
+__all__ = [
+    "collect",
+    "folder_argument",
+    "json_option",
+    "model_option",
+    "prepare_command",
+    "pull_command",
+    "push_command",
+    "store_option",
+    "submission_of",
+]
 
-_RUN_ALL = """\
-#!/bin/sh
-# Runs every point that has not run yet, N at a time: sh run-all.sh N
-cd "$(dirname "$0")" || exit 1
-printf '%s\\n' point-* | xargs -P "${1:-1}" -I{} sh -c 'test -f "{}/exit_code.txt" || sh "{}/run.sh" || true'
-"""
+folder_argument = click.argument("folder", metavar="FOLDER")
+model_option = click.option(
+    "--model",
+    metavar="MODEL",
+    help="What reads the output where a shell ran the code. Default is the model that was submitted.",
+)
+store_option = click.option(
+    "--store",
+    metavar="FILE",
+    help="Where the evaluations go. Default is where `submit` was told, else evaluations.db in FOLDER.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-_README = """\
-{size} points of the model {name}, prepared by otwrap. Nothing has been run yet.
 
-Each folder point-000000 ... holds the input of one point and run.sh, which runs the code there, keeps its
-limits, and leaves exit_code.txt and times.txt. The points are the lines of design.csv, in this order.
+def submission_of(options: Any) -> Submission:
+    """Return the submission that a command is for.
 
-All of them, four at a time:
+    Parameters
+    ----------
+    options : object
+        With `folder`, and `model` and `store` where the command has them.
 
-    sh run-all.sh 4
-
-One of them, for example in a task of a batch system's array (here Slurm's, from 0 to {last}):
-
-    sh "$(printf point-%06d "$SLURM_ARRAY_TASK_ID")/run.sh"
-
-The folder may be copied to another machine and back. Then, and as often as you like while runs are still
-ending, from the folder where it was prepared:
-
-    {collect}
-"""
+    Returns
+    -------
+    submission : Submission
+    """
+    model = getattr(options, "model", None)
+    found = None if model is None else found_of(model).model
+    return Submission(options.folder, model=found, store=getattr(options, "store", None))
 
 
 @click.command("prepare", cls=Command)
 @model_argument
 @sample_options
 @click.option("--folder", required=True, metavar="DIR", help="What is made; it must be empty or not there.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def prepare(options: Any) -> int:
+@json_option
+def prepare_command(options: Any) -> int:
     """Write a folder for each point, with its input and a run.sh; run nothing.
 
-    README.txt in the folder says what to type there; `collect` takes in what was run.
+    README.txt in the folder says what to type there; `collect` takes in what was run. `submit --way shell` does the
+    same for a batch system.
     """
     found = found_of(options.model)
-    model = _shell_model(found.model, found.name)
-    points = points_of(found, model.inputs, options).values
-    target = Path(options.folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise click.UsageError(
-            f"--folder {target} is there and not empty; give another one, nothing was written"
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        for number, point in enumerate(points):
-            _write_point(model, point, number, draft)
-        _write_rest(model, points, options, draft, found.name)
-        draft.chmod(0o755)
-        draft.replace(target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    points = points_of(found, evaluator_of(found.model).inputs, options).values
+    made = prepare(found.model, points, options.folder, collect=_collecting(options), name=found.name)
     if options.as_json:
-        echo_json({"folder": str(target), "points": len(points)})
+        echo_json({"folder": options.folder, "points": len(points)})
     else:
-        click.echo(f"{len(points)} points prepared in {target}: see {target / 'README.txt'}")
+        click.echo(f"{len(points)} points prepared in {options.folder}: see {made.path / 'README.txt'}")
     return 0
 
 
-def _shell_model(model: Any, name: str) -> Wrapper:
-    """Return the model if a shell can run its code, or raise."""
-    if not isinstance(model, Wrapper):
-        raise InputError(
-            f"{name} is no otwrap.Wrapper but a function of Python: a shell cannot run it; use `run`"
-        )
-    own = sorted(model.overridden & {"_run_code", "_exec", "_exec_sample"})
-    if own:
-        msg = (
-            f"{name} has its own {', '.join(own)}, which only Python can run: it cannot be prepared for a "
-            "shell. Give command=[...] instead, or use `run` where the code is"
-        )
-        raise InputError(msg)
-    return model
-
-
-def _folder(number: int) -> str:
-    """Return the name of a point's folder."""
-    return f"point-{number:06d}"
-
-
-def _write_point(model: Wrapper, point: Sequence[float], number: int, draft: Path) -> None:
-    """Write the folder of a point."""
-    folder = draft / _folder(number)
-    folder.mkdir()
-    model.prepare(point, folder)
-    run = folder / "run.sh"
-    if run.exists():
-        raise InputError("the model writes an input file named run.sh; `prepare` needs this name for itself")
-    run.write_text(script(model.commands, model.command_values(tuple(point), number)), encoding="utf-8")
-    run.chmod(0o755)
-
-
-def _write_rest(
-    model: Wrapper, points: Sequence[Sequence[float]], options: Any, draft: Path, name: str
-) -> None:
-    """Write what is not of one point."""
-    (draft / "design.csv").write_text(csv_text(model.inputs, points), encoding="utf-8")
-    about = {"model": name, "inputs": model.inputs, "outputs": model.outputs, "points": len(points)}
-    # Only these can be taken for the output of a run that wrote none.
-    stale = [file for file in model.may_be_stale if (draft / _folder(0) / file).exists()]
-    text = json.dumps({**about, "there before": stale, "fingerprints": model.fingerprints()}, indent=1)
-    (draft / "prepared.json").write_text(text + "\n", encoding="utf-8")
-    run_all = draft / "run-all.sh"
-    run_all.write_text(_RUN_ALL, encoding="utf-8")
-    run_all.chmod(0o755)
-    program = (
-        f"otwrap collect {shlex.quote(options.model)}" if isinstance(options.model, str) else _own_program()
-    )
-    command = f"{program} --folder {shlex.quote(options.folder)}"
-    readme = _README.format(size=len(points), last=len(points) - 1, name=name, collect=command)
-    (draft / "README.txt").write_text(readme, encoding="utf-8")
-
-
-def _own_program() -> str:
-    """Return how `collect` is typed for a model's own file."""
+def _collecting(options: Any) -> str:
+    """Return how `collect` is typed for what is prepared."""
+    folder = shlex.quote(options.folder)
+    if isinstance(options.model, str):
+        return f"otwrap collect {folder} --model {shlex.quote(options.model)}"
     context = click.get_current_context().parent
     program = context.command_path if context else "otwrap"
-    return f"{'python ' if program.endswith('.py') else ''}{program} collect"
+    return f"{'python ' if program.endswith('.py') else ''}{program} collect {folder}"
 
 
 @click.command("collect", cls=Command)
-@model_argument
-@click.option("--folder", required=True, metavar="DIR", help="What `prepare` made.")
-@click.option(
-    "--store", metavar="FILE", help="Where the evaluations go. Default is evaluations.db in the folder."
-)
-@click.option(
-    "--on-change",
-    type=click.Choice(["refuse", "rerun"]),
-    default="refuse",
-    help="What happens if the store was made by a model that differs. Default is refuse.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@folder_argument
+@model_option
+@store_option
+@json_option
 def collect(options: Any) -> int:
-    """Take what was run elsewhere into a store, as often as you like.
+    """Take what has come of a submission, or was prepared and run elsewhere, into a store.
 
-    A point that the store knows as done is not read again, one that has not run yet is left out and counted.
+    As often as you like: a point that the store knows as done is not read again, one that has not ended is left out
+    and counted.
     """
-    found = found_of(options.model)
-    model = _shell_model(found.model, found.name)
-    folder = Path(options.folder)
-    about = _checked(model, folder)
-    points = read_design(folder / "design.csv", model.inputs).points
-    path = options.store or os.fspath(folder / "evaluations.db")
-    counts: Counter[str] = Counter()
-    with Store(path) as store:
-        store.select(model.inputs, model.outputs, model.fingerprints(), on_change=options.on_change)
-        for number, point in enumerate(points):
-            key = point_key(point)
-            known = store.get(key)
-            if known is not None and known.done:
-                counts["known"] += 1
-                continue
-            evaluation = evaluation_in(folder / _folder(number), model, point, about["there before"])
-            if evaluation is None:
-                counts["not run"] += 1
-                continue
-            counts["done" if evaluation.done else "failed"] += 1
-            # A failure that was collected before would otherwise count as one more attempt.
-            if evaluation != known:
-                store.put(key, evaluation)
-    told = {"points": len(points), **{name: counts[name] for name in ("done", "failed", "not run", "known")}}
+    collected = submission_of(options).collect()
     if options.as_json:
-        echo_json({**{name.replace(" ", "_"): count for name, count in told.items()}, "store": path})
+        echo_json(collected._asdict())
         return 0
-    click.echo("\n".join(f"{name:<8} {count}" for name, count in told.items()))
-    if counts["failed"]:
-        note(f"why they failed: otwrap failures {shlex.quote(path)}")
-    click.echo(f"records  {path}")
+    for name in ("done", "failed", "missing", "known"):
+        click.echo(f"{name:<8} {getattr(collected, name)}")
+    if collected.failed:
+        note(f"why they failed: otwrap failures {shlex.quote(collected.store)}")
+    click.echo(f"records  {collected.store}")
     return 0
 
 
-def _checked(model: Wrapper, folder: Path) -> dict[str, Any]:
-    """Return what `prepare` noted about the model, or raise if it was another one."""
-    try:
-        about: dict[str, Any] = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OtwrapError(f"{folder} was not made by `prepare`, or is damaged: {error}") from None
-    now = {"inputs": list(model.inputs), "outputs": list(model.outputs), **model.fingerprints()}
-    then = {**about, **about["fingerprints"]}
-    # Parsers may differ: reading the output again in a better way is no other model.
-    changed = [name for name in ("inputs", "outputs", "input", "run") if now[name] != then[name]]
-    if changed:
-        words = {"input": "the templates or input files", "run": "the command or the version of the code"}
-        msg = (
-            f"{folder} was prepared by another model: what changed is "
-            f"{', '.join(words.get(name, f'the {name}') for name in changed)}. Prepare it again, or "
-            "collect with the model that prepared it"
-        )
-        raise OtwrapError(msg)
-    return about
+@click.command("push", cls=Command)
+@folder_argument
+@click.argument("place", metavar="[HOST:DIR]", required=False)
+@json_option
+def push_command(options: Any) -> int:
+    """Send FOLDER to another machine, by ssh; once more, it sends what has changed.
+
+    What runs have left there stays. HOST is what `ssh HOST` takes; its key must be known.
+    """
+    submission = Submission(options.folder)
+    place = _place(submission, options.place)
+    _echo_transfer(push(submission.path, place), f"to {place}", options)
+    return 0
+
+
+@click.command("pull", cls=Command)
+@folder_argument
+@click.argument("place", metavar="[HOST:DIR]", required=False)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Bring only what fits, such as 'point-*/out.txt'; may come again.",
+)
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what fits; may come again.")
+@click.option("--every", metavar="TIME", help="Again and again, as every 10m, until all points have ended.")
+@json_option
+def pull_command(options: Any) -> int:
+    """Bring what runs have left in FOLDER on another machine; once more, it brings what is new."""
+    submission = Submission(options.folder)
+    place = _place(submission, options.place)
+    pause = seconds_of_time(options.every)
+    while True:
+        brought = pull(submission.path, place, only=options.only or None, exclude=options.exclude)
+        _echo_transfer(brought, f"from {place}", options)
+        left = submission.missing()
+        if pause is None or not left:
+            return 0
+        note(f"{left} points have not ended; the next look is in {options.every}")
+        time.sleep(pause)
+
+
+def _place(submission: Submission, text: str | None) -> Place:
+    """Return where a submission is on another machine, and note it."""
+    if text is not None:
+        try:
+            place = Place.parse(text)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        submission.folder.note(place=str(place))
+    if submission.place is None:
+        raise click.UsageError(f"{submission.path} has no place on another machine yet: give HOST:DIR")
+    return submission.place
+
+
+def _echo_transfer(transfer: Transfer, where: str, options: Any) -> None:
+    """Print what was sent or brought."""
+    if options.as_json:
+        echo_json(transfer._asdict())
+    else:
+        click.echo(f"{transfer.files} files, {transfer.bytes} bytes {where}")

@@ -23,8 +23,15 @@ _COMMANDS = {
     "run": "run",
     "check": "check",
     "prepare": "elsewhere",
-    "collect": "elsewhere",
+    "submit": "queues",
     "status": "records",
+    "collect": "elsewhere",
+    "resubmit": "queues",
+    "cancel": "queues",
+    "logs": "queues",
+    "push": "elsewhere",
+    "pull": "elsewhere",
+    "profiles": "profiles",
     "show": "records",
     "failures": "records",
     "replay": "replay",
@@ -47,8 +54,9 @@ class _Group(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f".{_COMMANDS[cmd_name]}", __package__)
-        # `import` is a word of Python.
-        command: click.Command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
+        # `import` is a word of Python, and others are functions that the command calls.
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(module, f"{name}_command", None) or getattr(module, name)
         return command
 
 

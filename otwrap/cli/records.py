@@ -55,10 +55,14 @@ def opened(path: str) -> closing[Store]:
 
 
 @click.command("status", cls=Command)
-@store_argument
+@click.argument("store", metavar="STORE|FOLDER")
 @_json
 def status(options: Any) -> int:
-    """Count the evaluations of STORE by status and cause, and tell their times."""
+    """Count the evaluations of STORE by status and cause, or the points of a submission's FOLDER by how they stand."""
+    if os.path.isdir(options.store):
+        from .queues import status_of_folder
+
+        return status_of_folder(options)
     with opened(options.store) as store:
         evaluations = [evaluation for _, evaluation in store.items()]
         inputs, outputs = store.description()

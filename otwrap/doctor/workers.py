@@ -8,11 +8,11 @@ from typing import Any
 
 from ..backends import create_backend
 from ..backends._served import Served
-from ..backends._travel import hello
 from ..errors import BackendError
 from ..evaluation import Evaluation, Task
 from ..evaluator import Evaluator
 from ..folders import WorkFolders
+from ..versions import hello
 from ..wrapper import Wrapper
 from .case import Case, bits, plain_error
 from .costs import duration

@@ -43,9 +43,9 @@ def end_as_interrupted() -> None:
 
     Examples
     --------
-    >>> former = sys.excepthook
+    >>> former, sys.excepthook = sys.excepthook, sys.__excepthook__
     >>> end_as_interrupted()
-    >>> sys.excepthook is former
+    >>> sys.excepthook is sys.__excepthook__
     False
     >>> sys.excepthook = former
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import math
 import os
@@ -175,6 +176,7 @@ class Live:
         own = self._own_environment()
         # Where this process has none of the usual streams, theirs may get their numbers.
         fast = spawn.fast_spawn() if min(files[1:]) > 2 and files[0] not in (0, 1, 2) else None
+        number = ctypes.c_int()
         for attempt in range(_RETRIES):
             try:
                 if fast is None:
@@ -183,7 +185,7 @@ class Live:
                     self.pid = self._process.pid
                 else:
                     texts = [os.fsencode(f"{name}={value}") for name, value in own.items()]
-                    self.pid = fast(argv, path, self.workdir, [*texts, *entries], files)
+                    fast(argv, path, self.workdir, [*texts, *entries], files, number)
             except OSError as error:
                 # A program that was just copied is still open in the fork of another thread.
                 if error.errno != errno.ETXTBSY or attempt == _RETRIES - 1:
@@ -191,6 +193,9 @@ class Live:
                 time.sleep(0.01)
             else:
                 return
+            finally:
+                # Also where an interrupt comes when the process is there and the call has not returned.
+                self.pid = self.pid or number.value
 
     def _not_started(self, program: str, path: str, error: OSError) -> NoReturn:
         """Raise the error that says why there is no process."""

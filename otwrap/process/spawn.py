@@ -21,8 +21,9 @@ _SETSIGDEF, _SETSID = 0x04, 0x80
 # Larger than the C library's structures on any machine.
 _Room = ctypes.c_char * 1024
 
-#: Arguments, path of the program, work directory, environment, descriptors of the three streams.
-Spawn = Callable[[Sequence[str], str, str, Sequence[bytes], tuple[int, int, int]], int]
+#: Arguments, path of the program, work directory, environment, descriptors of the three streams; where the number
+#: of the process goes.
+Spawn = Callable[[Sequence[str], str, str, Sequence[bytes], tuple[int, int, int], ctypes.c_int], None]
 
 
 def by_popen(
@@ -70,13 +71,14 @@ def by_popen(
 
 @functools.cache
 def fast_spawn() -> Spawn | None:
-    """Return a function that starts a process fast and returns its number.
+    """Return a function that starts a process fast and tells its number.
 
     Returns
     -------
     spawn : callable or None
         Takes `argv`, `path`, `workdir`, the environment as ``b"name=value"`` and `files`, as
-        :func:`by_popen`. `None` where the C library is too old (glibc before 2.34) or another one.
+        :func:`by_popen`, and where the number goes: there it stands before an interrupt can come. `None` where
+        the C library is too old (glibc before 2.34) or another one.
     """
     if sys.platform != "linux":
         return None
@@ -109,12 +111,13 @@ def _declare(libc: ctypes.CDLL) -> Spawn:
         workdir: str,
         environment: Sequence[bytes],
         files: tuple[int, int, int],
-    ) -> int:
+        pid: ctypes.c_int,
+    ) -> None:
         arguments = [os.fsencode(argument) for argument in argv]
         if any(b"\0" in argument for argument in arguments):
             msg = f"no program can be given a NUL character: {list(argv)!r}"
             raise ValueError(msg)
-        actions, pid = _Room(), number()
+        actions = _Room()
         failed = init(actions)
         try:
             failed = failed or chdir(actions, os.fsencode(workdir))
@@ -135,8 +138,8 @@ def _declare(libc: ctypes.CDLL) -> Spawn:
         finally:
             destroy(actions)
         if failed:
+            pid.value = 0
             raise OSError(failed, os.strerror(failed))
-        return pid.value
 
     return spawn
 

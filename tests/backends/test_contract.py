@@ -13,11 +13,12 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import openturns as ot
 import pytest
-from engines import ENGINES, MPIEXEC
+from clusters import ENGINES
+from engines import MPIEXEC
 
 import otwrap as otw
 
-#: Engines are started once, by tests/engines.py.
+#: Engines are started once, by tests/clusters.py.
 OF_PROCESSES = [
     "multiprocessing",
     "joblib",
@@ -58,23 +59,29 @@ def executor():
 
 @pytest.fixture(params=BACKENDS)
 def backend(request, engine):
-    """What `backend=` is given: the name of each backend that is installed, or an executor."""
+    """What `backend=` is given: the name of each backend that is installed, an executor, or a backend."""
     name = request.param
     if name == "joblib":
         pytest.importorskip("joblib")
     if name in ENGINES:
-        engine(name)
+        return engine(name).backend
     return request.getfixturevalue("executor") if name == "executor" else name
 
 
 @pytest.fixture
-def scripted(backend):
+def scripted(request, backend, engine):
     """The same, as a script says it, and the command that runs the script."""
-    if backend == "mpi":
+    name = request.node.callspec.params["backend"]
+    if name == "mpi":
         # A job of its own, and no part of the one that these tests run in.
         ours = [f"--unset={name}" for name in os.environ if name.startswith(("OMPI_", "PMIX_"))]
         return repr(backend), ["env", *ours, *MPIEXEC, sys.executable, "-m", "mpi4py.futures"]
-    words = repr(backend) if isinstance(backend, str) else "concurrent.futures.ThreadPoolExecutor(2)"
+    if isinstance(backend, otw.backends.Backend):
+        # A node of dispy serves one driver at a time.
+        backend.close()
+    if name in ENGINES:
+        return engine(name).words, [sys.executable]
+    words = "concurrent.futures.ThreadPoolExecutor(2)" if name == "executor" else repr(name)
     return words, [sys.executable]
 
 
@@ -115,14 +122,60 @@ def test_results_come_as_they_end(backend):
     assert first < 0.8
 
 
-def test_evaluations_run_at_the_same_time(backend):
-    """Two evaluations that sleep take the time of one, except one after the other."""
-    with otw.Campaign(Model(), backend, 2) as campaign:
-        campaign.outputs([[100.0, 0.0], [101.0, 0.0]])
-        clock = time.perf_counter()
-        campaign.outputs([[1.0, 10.5], [2.0, 10.5]])
-        seconds = time.perf_counter() - clock
-    assert (seconds >= 1.0) == (backend == "serial")
+class Timed(ot.OpenTURNSPythonFunction):
+    """A function that takes a while and says when it began and ended, on the clock that all processes share."""
+
+    def __init__(self):
+        super().__init__(1, 2)
+
+    def _exec(self, x):
+        began = time.monotonic()
+        time.sleep(0.2)
+        return [began, time.monotonic()]
+
+
+def test_so_many_evaluations_run_at_a_time(backend):
+    """With `n_cpus=2` it is two, and never more; one where they run one after the other."""
+    with otw.Campaign(Timed(), backend, 2) as campaign:
+        times = campaign.outputs([[float(i)] for i in range(10)])
+    at_a_time = [sum(began <= moment < ended for began, ended in times) for moment, _ in times]
+    assert max(at_a_time) == (1 if backend == "serial" else 2)
+
+
+class Brought:
+    """Whoever unpickles it says so in a file."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        with open(self.file, "a") as file:
+            print(os.getpid(), file=file)
+
+
+class Bringing(ot.OpenTURNSPythonFunction):
+    """A function that brings something along."""
+
+    def __init__(self, file):
+        super().__init__(1, 1)
+        self.brought = Brought(file)
+
+    def _exec(self, x):
+        return [os.getpid()]
+
+
+@pytest.mark.parametrize("backend", OF_PROCESSES, indirect=True)
+def test_a_model_travels_once_per_worker(backend, tmp_path):
+    """Each of two workers makes it once, in all of two samples of many points."""
+    file = tmp_path / "made"
+    with otw.Campaign(Bringing(str(file)), backend, 2) as campaign:
+        first = campaign.outputs([[float(i)] for i in range(100)])
+        second = campaign.outputs([[-1.0 - i] for i in range(100)])
+    workers = {int(pid) for (pid,) in [*first, *second]}
+    made = [int(pid) for pid in file.read_text().split()]
+    assert workers <= set(made)
+    assert len(made) == len(set(made)) <= 2
 
 
 def test_load_is_shared_point_by_point(backend):
@@ -183,9 +236,10 @@ def test_chosen_width_runs_also_as_one(backend):
     """n_cpus=1 keeps the backend that was chosen, one evaluation at a time."""
     with otw.Campaign(Model(), backend, 1) as campaign:
         assert campaign.outputs(sample(3)) == [(0.2,), (2.2,), (4.2,)]
-        assert type(campaign.backend).__name__.lower() == (
-            backend if isinstance(backend, str) else "executor"
-        )
+        if isinstance(backend, str):
+            assert type(campaign.backend).__name__.lower() == backend
+        elif not isinstance(backend, otw.backends.Backend):
+            assert type(campaign.backend).__name__ == "Executor"
 
 
 def test_close_may_be_called_twice(backend):

@@ -18,7 +18,7 @@ from otwrap.backends import _door
 from otwrap.backends._door import Door, knock
 from otwrap.backends._launch import launch
 from otwrap.backends._served import Served
-from otwrap.backends._travel import hello
+from otwrap.versions import hello
 
 #: Seconds that something may take which is not to take long at all.
 SOON = 5.0

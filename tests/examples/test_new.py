@@ -82,7 +82,9 @@ def test_beam(path: Path, tmp_path: Path) -> None:
         ("ccx_beam", "beam", ["ccx"], "."),
         ("ngspice_rlc", "rlc", ["ngspice"], "."),
         ("gmsh_getdp", "ring", ["gmsh", "getdp"], "."),
-        ("openfoam_heat", "bar", ["blockMesh", "laplacianFoam"], "case"),
+        pytest.param(
+            *("openfoam_heat", "bar", ["blockMesh", "laplacianFoam"], "case"), marks=pytest.mark.openfoam
+        ),
     ],
 )
 def test_code(

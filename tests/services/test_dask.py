@@ -17,17 +17,26 @@ from engines import Missing, until
 from servers import slurm, sshd
 
 import otwrap as otw
-from otwrap.backends._travel import hello
 from otwrap.doctor import examine
 from otwrap.examples.beam import Beam
+from otwrap.versions import hello
 
-distributed = pytest.importorskip("distributed")
-configured = pytest.importorskip("dask")
+try:
+    import dask as configured
+    import distributed
+except ImportError:
+    distributed = None
 
 pytestmark = pytest.mark.services
 
 #: Seconds that a driver which is killed may leave something running.
 LEFT = 15.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def dask_is_there(need):
+    """Skip where dask is not installed."""
+    need(distributed is not None, "dask is not installed: pip install 'otwrap[dask]'")
 
 
 class Doubled(ot.OpenTURNSPythonFunction):

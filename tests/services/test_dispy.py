@@ -14,6 +14,7 @@ from pathlib import Path
 
 import openturns as ot
 import pytest
+from clusters import ADDRESSES, Nodes
 from engines import until
 
 import otwrap as otw
@@ -22,8 +23,6 @@ from otwrap.guardian import read_proc
 
 pytestmark = pytest.mark.services
 
-#: Where the nodes are.
-ADDRESSES = ["127.0.0.1", "127.0.0.2"]
 #: Seconds that everything of a killed driver has to end.
 LONGEST = 15.0
 
@@ -46,87 +45,15 @@ class Ran(ot.OpenTURNSPythonFunction):
         return [os.getpid(), os.getppid(), parent(os.getppid())]
 
 
-class Nodes:
-    """Nodes that a test has started, as a user starts them."""
-
-    def __init__(self, folder, port):
-        self.folder = folder
-        self.port = port
-        self.secret = folder / "secret"
-        self.secret.write_text("b7c1d0\n")
-        self.secret.chmod(0o600)
-        self.processes = {}
-
-    def start(self, address, *options, environment=()):
-        """Start one with two places, and wait until it listens."""
-        words = [
-            "--secret-file",
-            self.secret,
-            "--host",
-            address,
-            "--cpus",
-            "2",
-            "--dispy_port",
-            str(self.port - 1),
-        ]
-        with (self.folder / f"{address}.log").open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "otwrap.backends.dispy", *words, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, **dict(environment)},
-            )
-        self.processes[address] = process
-        assert until(lambda: listens(address, self.port)), self.log(address)
-
-    def log(self, address):
-        """Return what a node said."""
-        return (self.folder / f"{address}.log").read_text()
-
-    def kill(self, address):
-        """Kill a node and its jobs, as a power failure does."""
-        os.killpg(self.processes[address].pid, signal.SIGKILL)
-        self.processes.pop(address).wait()
-
-    def stop(self, address):
-        """End a node."""
-        process = self.processes.pop(address)
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-    def backend(self, n_cpus=-1, nodes=ADDRESSES, **settings):
-        """Return a backend that uses nodes."""
-        names = [f"{address}:{self.port}" for address in nodes]
-        return otw.backends.Dispy(n_cpus, nodes=names, **{"secret": "b7c1d0", **settings})
-
-
-def listens(address, port):
-    """Whether somebody listens there."""
-    try:
-        socket.create_connection((address, port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
     """Two nodes with two places each."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    running = Nodes(tmp_path_factory.mktemp("nodes"), port)
+    running = Nodes(tmp_path_factory.mktemp("nodes"))
     if importlib.util.find_spec("dispy") is not None:
         for address in ADDRESSES:
             running.start(address)
     yield running
-    for address in list(running.processes):
-        running.stop(address)
+    running.stop_all()
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +103,7 @@ def test_the_work_is_shared_by_all_places_of_all_nodes(nodes):
     assert len({worker for worker, _, _ in places}) == 4
     assert {int(node) for *_, node in places} == {process.pid for process in nodes.processes.values()}
     assert until(lambda: not any(is_alive(int(worker)) for worker, _, _ in places), 5)
-    assert all(listens(address, nodes.port) for address in ADDRESSES)
+    assert all(map(nodes.listens, ADDRESSES))
 
 
 def test_the_nodes_are_free_for_the_next_client_at_once(nodes, impatient):
@@ -270,8 +197,7 @@ otw.Parallelizer(Slow(["a"], ["y"]), backend)([[1.0], [2.0]])
 def test_a_killed_driver_leaves_the_nodes_free(nodes, tmp_path):
     """`kill -9`: its workers and codes end within 15 s, dispy's client too, and the next driver has the nodes."""
     script = tmp_path / "driver.py"
-    names = [f"{address}:{nodes.port}" for address in ADDRESSES]
-    script.write_text(DRIVER.format(folder=str(tmp_path), nodes=names))
+    script.write_text(DRIVER.format(folder=str(tmp_path), nodes=nodes.names()))
     driver = subprocess.Popen([sys.executable, script])
     try:
         assert until(lambda: len(list(tmp_path.glob("code-*"))) == 2)

@@ -6,11 +6,11 @@ import socket
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import openturns as ot
 import pytest
-from engines import ENGINES, until
+from clusters import ENGINES
+from engines import until
 
 import otwrap as otw
 from otwrap.backends import _served
@@ -24,10 +24,21 @@ LONGEST = 15.0
 
 
 @pytest.fixture(params=ENGINES)
-def backend(request, engine):
-    """The name of each backend whose engine is installed; the engine runs."""
-    engine(request.param)
-    return request.param
+def running(request, engine):
+    """Each engine that is installed; it runs."""
+    return engine(request.param)
+
+
+@pytest.fixture
+def backend(running):
+    """What `backend=` is given."""
+    return running.backend
+
+
+def close(backend):
+    """Close a backend that campaigns leave open, as it was given to them as an object."""
+    if isinstance(backend, otw.backends.Backend):
+        backend.close()
 
 
 def is_alive(pid):
@@ -38,8 +49,10 @@ def is_alive(pid):
 class WhoAmI(ot.OpenTURNSPythonFunction):
     """Sleeps as long as it is told and returns the number of its process."""
 
-    def __init__(self):
+    def __init__(self, name=""):
         super().__init__(2, 1)
+        # Workers evaluate one model: another one gets workers of its own.
+        self.name = name
 
     def _exec(self, x):
         import os
@@ -79,6 +92,7 @@ def test_close_ends_the_workers_and_leaves_the_engine(backend):
     for _ in range(2):
         with otw.Campaign(WhoAmI(), backend, 2) as campaign:
             pids = {int(pid) for (pid,) in campaign.outputs([[float(i), 0.05] for i in range(20)])}
+        close(backend)
         assert len(pids) == 2
         assert until(lambda pids=pids: not any(map(is_alive, pids)), 5)
 
@@ -104,7 +118,7 @@ def test_other_versions_are_told_before_the_first_point(backend, monkeypatch):
     hello = _served.hello
     monkeypatch.setattr(_served, "hello", lambda: {**hello(), "python": "3.9"})
     python = ".".join(map(str, sys.version_info[:2]))
-    with otw.Campaign(WhoAmI(), backend, 2) as campaign:
+    with otw.Campaign(WhoAmI("other versions"), backend, 2) as campaign:
         with pytest.raises(
             otw.BackendError, match=f"{socket.gethostname()}.*python {python} there, 3.9 here"
         ):
@@ -115,14 +129,15 @@ def test_other_versions_are_told_before_the_first_point(backend, monkeypatch):
 def test_what_a_worker_cannot_import_is_told(backend, tmp_path, monkeypatch):
     """A worker that cannot make the model says why, once, and nothing hangs."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / f"licensed_{backend}.py").write_text(
+    name = f"licensed_{os.urandom(4).hex()}"
+    (tmp_path / f"{name}.py").write_text(
         "import openturns as ot, os\n"
         f"if os.getpid() != {os.getpid()}: raise ImportError('licence missing')\n"
         "class Model(ot.OpenTURNSPythonFunction):\n"
         "    def __init__(self): super().__init__(1, 1)\n"
         "    def _exec(self, x): return x\n"
     )
-    model = __import__(f"licensed_{backend}").Model()
+    model = __import__(name).Model()
     with (
         otw.Campaign(model, backend, 2) as campaign,
         pytest.raises(otw.BackendError, match="licence missing"),
@@ -136,30 +151,33 @@ import otwrap as otw
 class Slow(otw.Wrapper):
     def _run_code(self, workdir):
         open(os.path.join(FOLDER, f"worker-{os.getpid()}"), "w").close()
-        self.run(["sh", "-c", f"touch {FOLDER}/code-$$; sleep 300"], workdir)
+        self.run(["sh", "-c", "touch " + FOLDER + "/code-$$; sleep 300"], workdir)
     def _parse_output(self, workdir):
         return [0.0]
 otw.Parallelizer(Slow(["a"], ["y"]), BACKEND, 2)([[1.0], [2.0]])
 """
 
 
-def driver(folder: Path, backend: str) -> str:
-    """Return a script whose codes and workers leave their numbers in a folder and do not end."""
-    script = folder / "driver.py"
-    text = textwrap.dedent(DRIVER).replace("FOLDER", repr(str(folder))).replace("BACKEND", repr(backend))
-    script.write_text(text.replace(f"{{{str(folder)!r}}}", str(folder)))
-    return str(script)
-
-
-def numbers(folder: Path, kind: str) -> set[int]:
+def numbers(folder, kind):
     """Return the processes that have left their number."""
     return {int(path.name.partition("-")[2]) for path in folder.glob(f"{kind}-*")}
 
 
+def marked(mark):
+    """Return the processes whose environment holds a text."""
+    return [name for name in os.listdir("/proc") if mark in read_proc(f"/proc/{name}/environ")]
+
+
 @pytest.mark.skipif("mpi" in ENGINES, reason="tests/services/test_mpi.py kills a job of its own")
-def test_a_killed_driver_leaves_nothing_behind(backend, tmp_path):
-    """`kill -9` of the driver: its workers and codes end, and the engine serves the next one."""
-    process = subprocess.Popen([sys.executable, driver(tmp_path, backend)])
+def test_a_killed_driver_leaves_nothing_behind(running, tmp_path):
+    """`kill -9` of the driver: all that it has started ends, workers and codes too; the engine serves the next one."""
+    close(running.backend)  # a node of dispy serves one driver at a time
+    script = tmp_path / "driver.py"
+    text = textwrap.dedent(DRIVER).replace("FOLDER", repr(str(tmp_path)))
+    script.write_text(text.replace("BACKEND", running.words))
+    mark = f"OTWRAP_TESTS={tmp_path}"
+    environment = {**os.environ, "OTWRAP_TESTS": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, script], env=environment)
     try:
         assert until(lambda: len(numbers(tmp_path, "code")) == 2)
     finally:
@@ -167,6 +185,8 @@ def test_a_killed_driver_leaves_nothing_behind(backend, tmp_path):
         process.wait()
     pids = numbers(tmp_path, "code") | numbers(tmp_path, "worker")
     assert len(pids) == 4
-    assert until(lambda: not any(map(is_alive, pids)), LONGEST)
-    with otw.Campaign(WhoAmI(), backend, 2) as campaign:
+    assert until(lambda: not any(map(is_alive, pids)) and not marked(mark.encode()), LONGEST), marked(
+        mark.encode()
+    )
+    with otw.Campaign(WhoAmI(), running.backend, 2) as campaign:
         assert len(campaign.outputs([[1.0, 0.0], [2.0, 0.0]])) == 2

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import openturns as ot
 import pytest
@@ -49,7 +50,8 @@ def engines_of(backend):
 @pytest.fixture
 def folder(engine):
     """The folder of the profiles; a cluster of two engines runs under the default one."""
-    return engine("ipyparallel")
+    engine("ipyparallel")
+    return Path(os.environ["IPYTHONDIR"])
 
 
 @pytest.fixture

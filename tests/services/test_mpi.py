@@ -10,7 +10,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from engines import ENGINES, MPIEXEC, in_private_network, until
+from clusters import ENGINES
+from engines import MPIEXEC, in_private_network, until
 
 import otwrap as otw
 from otwrap.guardian import read_proc

@@ -1,4 +1,4 @@
-"""What a run.sh left in the folder of its point, as an evaluation."""
+"""Points that a shell alone runs, where there is no otwrap: their folders, and what a run leaves in them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,118 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..command import Command
-from ..errors import CommandError, CommandTimeout, OutputError
+from ..command import Command, script
+from ..errors import CommandError, CommandTimeout, InputError, OutputError
 from ..evaluation import Evaluation
 from ..outcome import failure_of
 from ..process.failures import judge, told
 from ..wrapper import Wrapper
 
-__all__ = ["evaluation_in"]
+__all__ = ["check_shell_model", "evaluation_in", "has_ended", "write_point", "write_point_again"]
 
 #: Of the program `timeout`, when it had to end the code; the second one if that needed a kill.
 _TIMED_OUT = (124, 137)
+
+
+def check_shell_model(evaluator: Any) -> Wrapper:
+    """Return the wrapper whose code a shell can run, or raise.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Of the model.
+
+    Returns
+    -------
+    model : Wrapper
+
+    Raises
+    ------
+    InputError
+        If only Python can run it.
+    """
+    model = getattr(evaluator, "wrapper", None)
+    if not isinstance(model, Wrapper):
+        what = type(getattr(evaluator, "function", evaluator)).__name__
+        raise InputError(
+            f"the model is no otwrap.Wrapper but a function of Python ({what}): a shell cannot run it; use `run`, "
+            'or way="worker" where otwrap is on the nodes'
+        )
+    own = sorted(model.overridden & {"_run_code", "_exec", "_exec_sample"})
+    if own:
+        msg = (
+            f"{type(model).__name__} has its own {', '.join(own)}, which only Python can run: it cannot be prepared for "
+            'a shell. Give command=[...] instead, or use `run` where the code is, or way="worker"'
+        )
+        raise InputError(msg)
+    return model
+
+
+def write_point(model: Wrapper, point: Sequence[float], number: int, folder: Path) -> None:
+    """Make the folder of a point: its input, and a ``run.sh`` that keeps the limits of the command.
+
+    Parameters
+    ----------
+    model : Wrapper
+        Whose point it is.
+    point : sequence of float, shape (input dimension,)
+        The point.
+    number : int
+        Of the point.
+    folder : Path
+        Must not be there.
+
+    Raises
+    ------
+    InputError
+        If the input cannot be written.
+    """
+    folder.mkdir()
+    model.prepare(point, folder)
+    run = folder / "run.sh"
+    if run.exists():
+        raise InputError("the model writes an input file named run.sh; `prepare` needs this name for itself")
+    run.write_text(script(model.commands, model.command_values(tuple(point), number)), encoding="utf-8")
+    run.chmod(0o755)
+
+
+def write_point_again(model: Wrapper, point: Sequence[float], number: int, folder: Path) -> None:
+    """Put what earlier runs have left aside, and make the folder of a point anew.
+
+    Parameters
+    ----------
+    model : Wrapper
+        Whose point it is.
+    point : sequence of float, shape (input dimension,)
+        The point.
+    number : int
+        Of the point.
+    folder : Path
+        Of the point; it moves to ``earlier`` beside it.
+    """
+    earlier = folder.parent / "earlier"
+    earlier.mkdir(exist_ok=True)
+    run = 1
+    while (aside := earlier / f"{folder.name}-{run}").exists():
+        run += 1
+    if folder.exists():
+        folder.rename(aside)
+    write_point(model, point, number, folder)
+
+
+def has_ended(folder: Path) -> bool:
+    """Return whether the run of a point has ended, well or not.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the point.
+
+    Returns
+    -------
+    has_ended : bool
+    """
+    return (folder / "exit_code.txt").exists()
 
 
 def evaluation_in(
