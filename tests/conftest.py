@@ -6,12 +6,17 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from clusters import ENGINES, Engine
 from engines import Missing
+from gridengine import GridEngine, gridengine
+from servers import Slurm, slurm
+
+Server = TypeVar("Server")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -110,3 +115,28 @@ def engine(
             raise
 
     return start
+
+
+@pytest.fixture(scope="module")
+def slurm_cluster(need: Callable[[bool, str], None]) -> Iterator[Slurm]:
+    """Return a Slurm of two nodes, of two CPUs each, that the commands of this process find."""
+    with ExitStack() as stack:
+        yield _entered(stack, slurm(), need)
+
+
+@pytest.fixture(scope="module")
+def gridengine_cell(need: Callable[[bool, str], None]) -> Iterator[GridEngine]:
+    """Return a Grid Engine of one node with four slots that the commands of this process find."""
+    with ExitStack() as stack:
+        yield _entered(stack, gridengine(), need)
+
+
+def _entered(
+    stack: ExitStack, server: AbstractContextManager[Server], need: Callable[[bool, str], None]
+) -> Server:
+    """Return a server that is started, or skip the test where it is not installed."""
+    try:
+        return stack.enter_context(server)
+    except Missing as missing:
+        need(False, str(missing))
+        raise

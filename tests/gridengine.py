@@ -104,7 +104,7 @@ GLOBAL = {
     "execd_spool_dir": "{folder}/execd",
     "min_uid": "0",
     "min_gid": "0",
-    "load_report_time": "00:00:05",
+    "load_report_time": "00:00:02",
     "max_unheard": "00:00:30",
     "reporting_params": "accounting=true reporting=false flush_time=00:00:01 joblog=false sharelog=00:00:00",
 }
@@ -145,8 +145,9 @@ class GridEngine:
         assert until(lambda: not kill(pid for pid in self._all() if program(pid) != "sge_qmaster"))
 
     def start_node(self) -> None:
-        """Start the node, for the first time or again, and wait until it takes jobs."""
-        self.run("sge_execd")
+        """Start the node unless it runs, and wait until it takes jobs."""
+        if not any(program(pid) == "sge_execd" for pid in self._all()):
+            self.run("sge_execd")
         assert until(self._is_ready), self.log()
 
     def log(self) -> str:

@@ -63,8 +63,9 @@ class Line:
     def close(self) -> None:
         """End it."""
         self.go_on()
-        # Only so does it stop waiting for the next connection.
-        self._server.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            # Only so does it stop waiting for the next connection.
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self.cut()
 
@@ -76,6 +77,9 @@ class Line:
                 goal = socket.create_connection(("127.0.0.1", self._goal))
             except OSError:
                 return
+            for end in (begin, goal):
+                # ssh does so too: else each question waits for the answer to the one before.
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._sockets += [begin, goal]
             for source, target in ((begin, goal), (goal, begin)):

@@ -168,7 +168,9 @@ class Slurm:
     def step_daemons(self, node: str) -> list[int]:
         """Return those who watch over the jobs of a node; they outlive its slurmd."""
         log = str(self.folder / f"slurmd.{node}.log")
-        return [pid for pid in processes() if program(pid).startswith("slurmstepd") and log in _open_files(pid)]
+        return [
+            pid for pid in processes() if program(pid).startswith("slurmstepd") and log in _open_files(pid)
+        ]
 
     def log(self) -> str:
         """Return what the daemons have to say."""
@@ -183,14 +185,20 @@ class Slurm:
 
     def _all(self, node: str) -> set[int]:
         """Return all processes of a node."""
-        daemon = [pid for pid in _read_pids(self.folder / f"slurmd.{node}.pid") if program(pid).startswith("slurmd")]
+        daemon = [
+            pid for pid in _read_pids(self.folder / f"slurmd.{node}.pid") if program(pid).startswith("slurmd")
+        ]
         jobs = {pid for pid in self._jobs() if f"SLURMD_NODENAME={node}" in environment(pid)}
         return with_children({*daemon, *self.step_daemons(node), *jobs})
 
     def _jobs(self) -> list[int]:
         """Return the processes of all jobs."""
         config = f"SLURM_CONF={self.config}"
-        return [pid for pid in processes() if {config} <= environment(pid) and not program(pid).startswith("slurm")]
+        return [
+            pid
+            for pid in processes()
+            if {config} <= environment(pid) and not program(pid).startswith("slurm")
+        ]
 
 
 @contextmanager
@@ -199,7 +207,8 @@ def slurm(
 ) -> Iterator[Slurm]:
     """Run a Slurm of two nodes, both of them this machine; its commands find it.
 
-    A job whose node is lost waits for `requeue_wait` seconds before it may start again, 120 by default elsewhere.
+    A job whose node is lost waits for `requeue_wait` seconds before it may start again: five at least,
+    120 by default elsewhere.
     With `accounting`, `sacct` works.
     """
     programs = ("munged", "slurmctld", "slurmd", "sbatch")

@@ -469,7 +469,12 @@ def test_collect_as_often_as_one_likes(folder: Path) -> None:
     assert (told["done"], told["known"], told["missing"]) == (1, 0, 2)
     run_all()
     told = run_json(*collect)
-    assert (told["done"], told["known"], told["missing"], told["store"]) == (2, 1, 0, str(folder / "runs/evaluations.db"))
+    assert (told["done"], told["known"], told["missing"], told["store"]) == (
+        2,
+        1,
+        0,
+        str(folder / "runs/evaluations.db"),
+    )
     assert run_json("status", "runs/evaluations.db")["points"] == 3
 
 

@@ -204,6 +204,7 @@ class Served(ABC):
         late = [number for number, since in self._dead.items() if time.monotonic() > since + _PATIENCE]
         for number in late:
             del self._dead[number]
+            self._come.discard(number)
             if number in self._launched:
                 self._cancel(self._launched.pop(number))
 

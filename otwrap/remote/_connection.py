@@ -50,11 +50,14 @@ class Connection:
             )
             raise BackendUnavailable(msg) from error
         self._loop = asyncio.new_event_loop()
+        # When a line breaks, whoever waits is told; what nobody waits for any more need not be printed.
+        self._loop.set_exception_handler(lambda loop, context: None)
         self._thread = threading.Thread(target=self._loop.run_forever, name="otwrap-sftp", daemon=True)
         self._thread.start()
         self._connection: Any = None
+        self.client: Any = None
         try:
-            self.client: Any = self.do(self._connect(ssh_config), connecting=True)
+            self.client = self.do(self._connect(ssh_config), connecting=True)
         except BaseException:
             self.close()
             raise
@@ -130,7 +133,9 @@ class Connection:
         passing = (ssh.SFTPConnectionLost, ssh.SFTPNoConnection)
         if isinstance(error, lasting) and not isinstance(error, passing):
             return SchedulerError(f"SFTP failed between here and {self.place}: {words}")
-        return LineBroken(f"the line to {login} broke: {words}")
+        return LineBroken(
+            f"the line to {login} broke: {words}" if self.client else f"no connection to {login}: {words}"
+        )
 
     def close(self) -> None:
         """End the connection, and the thread."""

@@ -20,8 +20,11 @@ from difflib import get_close_matches
 
 from ..errors import SchedulerError
 from .base import Scheduler
+from .htcondor import Htcondor
 from .job import STATES, Job, Output, TaskState
 from .local import Local
+from .lsf import Lsf
+from .pbs import Pbs, Torque
 from .profiles import Profile, find_profile, profile_files
 from .resources import Resources, seconds_of_time
 from .sge import Sge
@@ -29,15 +32,19 @@ from .slurm import Slurm
 
 __all__ = [
     "STATES",
+    "Htcondor",
     "Job",
     "Local",
+    "Lsf",
     "Output",
+    "Pbs",
     "Profile",
     "Resources",
     "Scheduler",
     "Sge",
     "Slurm",
     "TaskState",
+    "Torque",
     "create_scheduler",
     "find_profile",
     "profile_files",
@@ -45,7 +52,9 @@ __all__ = [
     "seconds_of_time",
 ]
 
-_KNOWN: dict[str, type[Scheduler]] = {cls.name: cls for cls in (Slurm, Sge, Local)}
+_KNOWN: dict[str, type[Scheduler]] = {
+    cls.name: cls for cls in (Slurm, Sge, Pbs, Torque, Lsf, Htcondor, Local)
+}
 
 
 def scheduler_names() -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import SchedulerError
-from .job import Job, Output, TaskState
+from .job import Job, Output, TaskState, check_job
 from .rendering import own_text, package_text, render
 from .resources import Resources
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scheduler"]
 
-_NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
-_FOLDER = re.compile(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))[\w./-]+", re.ASCII)
+_AWAY = re.compile(r"connection refused|(?:cannot|can't|unable to|failed to) (?:connect|contact)|timed out", re.I)
 
 
 class Scheduler(ABC):
@@ -112,15 +111,7 @@ class Scheduler(ABC):
         ValueError
             If a value cannot stand in a script.
         """
-        for name, value, form in (("name", job.name, _NAME), ("folder", job.folder, _FOLDER)):
-            if not form.fullmatch(value):
-                msg = f"{name}={value!r} of a job: give letters, digits and -_. only"
-                raise ValueError(msg)
-        numbers = {"tasks": (job.tasks, 1), "first": (job.first, 0), "at_a_time": (job.at_a_time, 1)}
-        for name, (number, least) in numbers.items():
-            if number is not None and number < least:
-                msg = f"{name}={number} of a job: give at least {least}"
-                raise ValueError(msg)
+        check_job(job)
         if job.tasks and self.array_limit and job.tasks > self.array_limit:
             msg = f"an array of {job.tasks} tasks: {self.title} takes at most {self.array_limit} here; \
 split it, or set array_limit in the profile"
@@ -345,7 +336,9 @@ words with extra=[{self.mark + ' ...'!r}]"
         SchedulerError
             If it failed in any other way.
         """
-        if output.returncode != 0 and not self.unknown.search(f"{output.stderr}\n{output.stdout}"):
+        said = f"{output.stderr}\n{output.stdout}"
+        # A job may be unknown to a server that is not the one which is away.
+        if output.returncode != 0 and (_AWAY.search(said) or not self.unknown.search(said)):
             raise SchedulerError(self.complaint(output, what))
         return output.stdout
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Protocol
 
 from .resources import Resources
 
-__all__ = ["STATES", "Job", "Output", "TaskState"]
+__all__ = ["STATES", "Job", "Output", "TaskState", "check_job"]
 
 #: What a task can be; one that a batch system does not know any more is none of these.
 STATES = ("waiting", "running", "ended", "held")
+
+_NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
+_FOLDER = re.compile(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))[\w./-]+", re.ASCII)
 
 
 class Job(NamedTuple):
@@ -46,6 +50,38 @@ class Job(NamedTuple):
     resources: Resources = Resources()
     after: tuple[str, ...] = ()
     rerun: bool = True
+
+
+def check_job(job: Job) -> None:
+    """Refuse a job of which a value cannot stand in a script.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+
+    Raises
+    ------
+    ValueError
+        If its name or folder has other than letters, digits and ``-_.``, or a number is too small.
+
+    Examples
+    --------
+    >>> check_job(Job("otwrap", "../jobs", "true", 3))
+    Traceback (most recent call last):
+    ...
+    ValueError: folder='../jobs' of a job: give letters, digits and -_. only, and / between folders
+    """
+    for name, value, form in (("name", job.name, _NAME), ("folder", job.folder, _FOLDER)):
+        if not form.fullmatch(value):
+            more = ", and / between folders" if name == "folder" else ", a letter first"
+            msg = f"{name}={value!r} of a job: give letters, digits and -_. only{more}"
+            raise ValueError(msg)
+    numbers = {"tasks": (job.tasks, 1), "first": (job.first, 0), "at_a_time": (job.at_a_time, 1)}
+    for name, (number, least) in numbers.items():
+        if number is not None and number < least:
+            msg = f"{name}={number} of a job: give at least {least}"
+            raise ValueError(msg)
 
 
 class TaskState(NamedTuple):

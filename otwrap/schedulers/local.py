@@ -64,7 +64,13 @@ class Local(Scheduler):
         # What is meant for another scheduler is no word of this one.
         extra = [line for line in job.resources.extra if line.strip().startswith(self.mark)]
         more = {"ignored": ignored, "extra": [self._without_mark(line) for line in extra]}
-        return {**super().values(job), **more, "log": f"{job.folder}/logs+{job.first}", "own_log": None, "local": True}
+        return {
+            **super().values(job),
+            **more,
+            "log": f"{job.folder}/logs+{job.first}",
+            "own_log": None,
+            "local": True,
+        }
 
     def program(self, what: str) -> list[str]:
         """Return the program for something, see :meth:`Scheduler.program`."""

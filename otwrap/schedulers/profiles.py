@@ -88,8 +88,9 @@ class Profile:
             _check_count(name, getattr(self, name))
         for name in ("scheduler", "python", "parallel_environment", "template", "host", "directory", "name"):
             _check_text(name, getattr(self, name))
-        if not isinstance(self.resources, Resources):
-            msg = f"resources={self.resources!r} of a profile: give Resources(...)"
+        needs: Any = self.resources
+        if not isinstance(needs, Resources):
+            msg = f"resources={needs!r} of a profile: give Resources(...)"
             raise TypeError(msg)
         object.__setattr__(self, "commands", _commands(self.commands))
         if self.host and not self.directory:

@@ -114,8 +114,9 @@ class Resources:
         10800.0
         """
         _check_words(changes)
-        defaults = {field.name: field.default for field in fields(self)}
-        return replace(self, **{k: defaults[k] if v is None else v for k, v in changes.items()})
+        defaults: dict[str, Any] = {field.name: field.default for field in fields(self)}
+        given = {name: defaults[name] if value is None else value for name, value in changes.items()}
+        return replace(self, **given)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults, as JSON and TOML can hold it.
@@ -235,17 +236,22 @@ def _truth(name: str, value: Any) -> bool:
 
 
 def _word(name: str, value: Any) -> str | None:
-    """Return a value that stands in a line for a scheduler, inside of quotes if need be."""
+    """Return a value that stands in a line for a scheduler."""
     if value is None:
         return None
     if not isinstance(value, str):
         msg = f"{name}={value!r}: give a text"
         raise TypeError(msg)
-    value = value.strip()
-    if not value or not value.isprintable() or re.search(r"[\"\\`$]", value):
-        msg = f"{name}={value!r}: give one line of text, not empty, without double quotes, \\, ` and $"
+    text = str(value).strip()
+    # Only HTCondor's expressions have double quotes.
+    if (
+        not text
+        or not text.isprintable()
+        or re.search(r"[\\`$]" if name == "constraint" else r"[\"\\`$]", text)
+    ):
+        msg = f"{name}={value!r}: give one line of text, not empty, without quotes, \\, ` and $"
         raise ValueError(msg)
-    return value
+    return text
 
 
 def _lines(name: str, value: Any) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ _STATES = {
 }
 #: Reasons of jobs that wait, and will do so for ever unless somebody does something.
 _STUCK = re.compile(
-    r"held|DependencyNeverSatisfied|BadConstraints|Partition\w+Limit|InvalidAccount|InvalidQOS", re.I
+    r"held|DependencyNeverSatisfied|BadConstraints|Partition(?:\w+Limit|Config)|InvalidAccount|InvalidQOS", re.I
 )
 #: Reasons of jobs that wait as all jobs do.
 _ORDINARY = re.compile(r"None|Priority|Resources|JobArrayTaskLimit|Dependency|Prolog|BeginTime|\(null\)|")
@@ -114,14 +114,17 @@ class Slurm(Scheduler):
         found: dict[str, dict[int, TaskState]] = {}
         # Many sites keep no accounts, or have them in a database that is away: then the queue is all there is.
         history = "".join(output.stdout for output in others if output.returncode == 0)
-        for line in history.splitlines():
-            word, state, code, node = (line.split("|") + [""] * 4)[:4]
-            # "CANCELLED by 1000"; what has not ended stands in the queue, or ran under a controller that is gone.
-            told = _told(state.partition(" ")[0], _code(code), "", node)
-            if told.state == "ended":
-                _note(found, word, told)
-        for line in self.answer(queue, "query").splitlines():
-            word, state, code, reason, node = _columns(line)
+        queued = [_columns(line) for line in self.answer(queue, "query").splitlines()]
+        ended = [(line.split("|") + [""] * 4)[:4] for line in history.splitlines()]
+        arrays = {word.partition("_")[0] for word, *_ in [*queued, *ended] if "_" in word}
+        for word, state, code, node in ended:
+            # Just after a start or an end, the accounts know the last task by the number of its array alone.
+            if word not in arrays:
+                # "CANCELLED by 1000"; what has not ended stands in the queue.
+                told = _told(state.partition(" ")[0], _code(code), "", node)
+                if told.state == "ended":
+                    _note(found, word, told)
+        for word, state, code, reason, node in queued:
             _note(found, word, _told(state, _status(code), reason, node))
         return {job_id: found[job_id] for job_id in ids if job_id in found}
 
@@ -143,6 +146,7 @@ def _columns(line: str) -> list[str]:
 
 def _told(state: str, ending: str, reason: str, node: str) -> TaskState:
     """Return a state from Slurm's words."""
+    node = "" if node == "None assigned" else node
     # A word that a later version brings is no end.
     ours = _STATES.get(state.rstrip("+"), "running")
     if ours == "ended":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ..guardian import begin_of, find_tree, read_proc
 from .job import TaskState
 from .ranges import expanded
 
-__all__ = ["Spool", "identity_of", "token_of"]
+__all__ = ["Spool", "identity_of", "send", "token_of"]
 
 _ID = re.compile(r"local-[0-9a-f]+")
 
@@ -63,11 +63,27 @@ def identity_of(pid: int) -> str:
     >>> identity_of(os.getpid()) != ""
     True
     """
-    if sys.platform == "linux":
-        begin = begin_of(pid)
+    begin = begin_of(pid)
+    if begin or os.path.isdir("/proc/self"):
         return f"{begin}@{read_proc('/proc/sys/kernel/random/boot_id').decode().strip()}" if begin else ""
     command = ["ps", "-o", "lstart=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def send(pid: int, number: int) -> None:
+    """Send a signal to a process, if it is still there.
+
+    Parameters
+    ----------
+    pid : int
+        Its number.
+    number : int
+        Of the signal.
+    """
+    try:
+        os.kill(pid, number)
+    except OSError:
+        return
 
 
 class Spool:
@@ -84,6 +100,7 @@ class Spool:
     def __init__(self, folder: Path, job_id: str) -> None:
         self.id = job_id
         self.folder = folder
+        self._unwritten = ""
         self._path = folder / f"{job_id}.jsonl"
         #: Somebody else writes this one, a line at a time.
         self._wishes = folder / f"{job_id}.cancel"
@@ -128,8 +145,16 @@ class Spool:
         **event
             One line.
         """
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        self._unwritten += json.dumps(event) + "\n"
+        # On a full disk the tasks go on, and their ends are written when there is room.
+        with contextlib.suppress(OSError):
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(self._unwritten)
+            self._unwritten = ""
+            return
+        if not self._unwritten.startswith("\n"):
+            # After a line that is not whole.
+            self._unwritten = "\n" + self._unwritten
 
     def lines(self) -> list[dict[str, Any]]:
         """Return what was written down, the runner first.
@@ -137,13 +162,18 @@ class Spool:
         Returns
         -------
         lines : list of dict
-            A last line that is not whole is none.
+            A line that is not whole is none.
         """
         try:
             text = self._path.read_text(encoding="utf-8")
         except OSError:
             return []
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        found = []
+        for line in text.splitlines(keepends=True):
+            if line.endswith("\n"):
+                with contextlib.suppress(ValueError):
+                    found.append(json.loads(line))
+        return found
 
     def wish(self, indices: Sequence[int] | None) -> None:
         """Ask the runner to cancel tasks.

@@ -344,6 +344,38 @@ def test_a_call_that_outlives_its_worker_is_given_up(monkeypatch):
     engine.close()
 
 
+class Brief(ot.OpenTURNSPythonFunction):
+    """Takes so little time that workers are sent points ahead."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+
+    def _exec(self, x):
+        time.sleep(0.001)
+        return [2.0 * x[0]]
+
+
+def test_the_end_of_cancelled_workers_is_no_error_of_the_next_run():
+    """Their calls return while the next run waits for a worker that is still to come."""
+    late = threading.Event()
+
+    def call(host, port, key, number):
+        return launch(host, port, key, number) if number != 1 or late.wait(60) else "nobody came"
+
+    engine = Engine(2, call)
+    with campaign(engine, Brief()) as running:
+        stream = running.run([[float(i)] for i in range(1000)])
+        for _ in range(50):
+            next(stream)
+        (worker,) = engine._crew.all
+        assert worker.tasks
+        stream.close()
+        assert engine.tickets[0].result(60) == ""
+        threading.Timer(0.5, late.set).start()
+        assert running.outputs([[-1.0]]) == [(-2.0,)]
+    engine.close()
+
+
 class Reader(ot.OpenTURNSPythonFunction):
     """Says where the worker runs."""
 

@@ -354,7 +354,7 @@ def test_a_key_with_a_passphrase(far: Far, here: Path, way: str, tmp_path: Path)
 def test_nobody_answers(far: Far, here: Path, way: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A host that is down is tried a few times, and then it is said which."""
     far.line.close()
-    with pytest.raises(SchedulerError, match="cluster.*refused.*3 times in a row"):
+    with pytest.raises(SchedulerError, match="no connection to cluster.*[Rr]efused.*3 times in a row"):
         push(here, far.place, way=way, tries=3)
     assert capsys.readouterr().err.count("again in") == 2
 

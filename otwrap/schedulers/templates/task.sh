@@ -6,7 +6,7 @@ OTWRAP_CPUS={{ cpus }}
 OTWRAP_STARTED=$(date +%s)
 export OTWRAP_TASK OTWRAP_JOB_ID OTWRAP_CPUS OTWRAP_STARTED
 {% if time %}
-OTWRAP_TIME_LIMIT={{ time | int }}
+OTWRAP_TIME_LIMIT={{ [time | int, 1] | max }}
 export OTWRAP_TIME_LIMIT
 {% else %}
 unset OTWRAP_TIME_LIMIT

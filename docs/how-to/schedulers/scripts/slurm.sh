@@ -1,0 +1,40 @@
+#!/bin/bash
+#SBATCH --job-name=otwrap-3f2a9c1e-001
+#SBATCH --array=1-50%20
+#SBATCH --output=jobs/001/logs/%a.txt
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --cpus-per-task=4
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --time=02:00:00
+#SBATCH --mem=7630M
+#SBATCH --partition=short
+#SBATCH --account=p1234
+#SBATCH --constraint=avx2
+#SBATCH --mail-type=FAIL
+
+# From here on it is the same for every batch system: which task this is, its log, set-up lines, the work.
+cd "$SLURM_SUBMIT_DIR" || exit 1
+OTWRAP_TASK=$(($SLURM_ARRAY_TASK_ID + 0))
+OTWRAP_JOB_ID="$SLURM_ARRAY_JOB_ID"
+OTWRAP_CPUS=4
+OTWRAP_STARTED=$(date +%s)
+export OTWRAP_TASK OTWRAP_JOB_ID OTWRAP_CPUS OTWRAP_STARTED
+OTWRAP_TIME_LIMIT=7200
+export OTWRAP_TIME_LIMIT
+# Not a run of whoever has submitted it.
+unset OTWRAP_RUN
+exec >>"jobs/001/logs/$OTWRAP_TASK.txt" 2>&1
+[ -s jobs/001/id ] || (set -C && echo "$OTWRAP_JOB_ID" >jobs/001/id) 2>/dev/null
+echo "otwrap: task $OTWRAP_TASK of job $OTWRAP_JOB_ID on $SLURMD_NODENAME, $(date '+%Y-%m-%d %H:%M:%S')"
+otwrap_setup() {
+    [ "$1" -eq 0 ] || { echo "otwrap: a set-up line failed with exit code $1: $2"; exit 1; }
+}
+module load solve/4.2
+otwrap_setup $? 'module load solve/4.2'
+
+# The work. What it reads is nothing, and not the rest of this script.
+{
+exec /home/me/venv/bin/python -m otwrap.task jobs/001 "$OTWRAP_TASK"
+} </dev/null

@@ -1,0 +1,4 @@
+#!/bin/bash
+{% include "task.sh" %}
+
+{% include "work.sh" %}
