@@ -144,6 +144,13 @@ class GridEngine:
         """Take the node away with all that runs on it, as a power cut does."""
         assert until(lambda: not kill(pid for pid in self._all() if program(pid) != "sge_qmaster"))
 
+    def lose_track(self) -> None:
+        """Set the node up anew: it knows nothing of its jobs, which live on."""
+        kill(pid for pid in self._all() if program(pid) in ("sge_execd", "sge_shepherd"))
+        for name in ("active_jobs", "jobs", "job_scripts"):
+            shutil.rmtree(self.folder / "execd" / "n1" / name)
+        self.start_node()
+
     def start_node(self) -> None:
         """Start the node unless it runs, and wait until it takes jobs."""
         if not any(program(pid) == "sge_execd" for pid in self._all()):

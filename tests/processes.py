@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from engines import until
+
 __all__ = ["environment", "kill", "parent", "processes", "program", "with_children"]
 
 
@@ -47,12 +49,13 @@ def with_children(pids: Iterable[int]) -> set[int]:
 
 
 def kill(pids: Iterable[int]) -> list[int]:
-    """Kill processes, none of which sees another one die; return them."""
+    """Kill processes, none of which sees another one die; return them when they have ended."""
     killed = list(pids)
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in killed:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+    assert until(lambda: all(_state(pid) in "XZ" for pid in killed))
     return killed
 
 

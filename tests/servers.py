@@ -77,7 +77,7 @@ MinJobAge=300
 MaxArraySize={max_array_size}
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/jobcomp.txt
-SchedulerParameters=sched_interval=2,sched_min_interval=50000,bf_interval=2,batch_sched_delay=0,default_queue_depth=1000
+SchedulerParameters=sched_interval=1,sched_min_interval=50000,bf_interval=1,batch_sched_delay=0,default_queue_depth=1000
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs={cpus} Boards=1 Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 RealMemory=1000 State=UNKNOWN
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs={cpus} Boards=1 Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
@@ -146,6 +146,15 @@ class Slurm:
         The controller notices it after some 45 s, or at once if `node_down` says so.
         """
         assert until(lambda: not kill(self._all(node))), self.log()
+
+    def crash_controller(self) -> None:
+        """Take the controller away: nobody answers `sbatch`, `squeue` and `scancel`, while jobs go on."""
+        kill(_read_pids(self.folder / "slurmctld.pid"))
+
+    def start_controller(self) -> None:
+        """Start the controller, for the first time or again with all that it knew, and wait until it answers."""
+        _run(["slurmctld", "-f", self.config])
+        assert until(lambda: _output(["sinfo", "-h"])), self.log()
 
     def start_node(self, node: str) -> None:
         """Start a node, for the first time or again, and wait until it takes jobs."""
@@ -233,7 +242,7 @@ def slurm(
             _start_munge(folder)
             if accounting:
                 start_accounting(folder, *accounts)
-            _run(["slurmctld", "-f", cluster.config])
+            cluster.start_controller()
             for node in ("n1", "n2"):
                 cluster.start_node(node)
             yield cluster

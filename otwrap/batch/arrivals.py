@@ -10,7 +10,7 @@ from ..evaluation import Evaluation
 from .folder import BatchFolder, point_folder
 from .jobs import JobFolder
 from .records import RecordFile, evaluation_of
-from .shell import evaluation_in, has_ended
+from .shell import evaluation_in, glance_at, has_ended
 
 __all__ = ["Arrival", "Arrivals"]
 
@@ -41,7 +41,8 @@ class Arrivals:
     folder : BatchFolder
         Of the submission.
     model : Wrapper, optional
-        What reads the output, where a shell runs the code.
+        What reads the output, where a shell runs the code. Without it, the exit code alone tells how a point ended,
+        and its output is empty.
 
     Attributes
     ----------
@@ -77,7 +78,7 @@ class Arrivals:
         Raises
         ------
         OtwrapError
-            If records are of another submission, or nothing can read the output.
+            If records are of another submission.
         """
         if self.folder.way == "shell":
             return list(self._of_shell())
@@ -124,9 +125,9 @@ class Arrivals:
             if (job, number) in self._seen or not has_ended(place):
                 continue
             if self.model is None:
-                msg = f"reading the output in {self.folder.path} takes the model: give it, as in `otwrap collect FOLDER --model FILE`"
-                raise OtwrapError(msg)
-            evaluation = evaluation_in(place, self.model, point, self.folder.about["there before"])
+                evaluation = glance_at(place, point, self.folder.about["ok codes"])
+            else:
+                evaluation = evaluation_in(place, self.model, point, self.folder.about["there before"])
             if evaluation is not None:
                 self._seen.add((job, number))
                 yield Arrival(job, number, evaluation)

@@ -15,7 +15,7 @@ from ..outcome import failure_of
 from ..process.failures import judge, told
 from ..wrapper import Wrapper
 
-__all__ = ["check_shell_model", "evaluation_in", "has_ended", "write_point", "write_point_again"]
+__all__ = ["check_shell_model", "evaluation_in", "glance_at", "has_ended", "write_point", "write_point_again"]
 
 #: Of the program `timeout`, when it had to end the code; the second one if that needed a kill.
 _TIMED_OUT = (124, 137)
@@ -105,6 +105,31 @@ def write_point_again(model: Wrapper, point: Sequence[float], number: int, folde
     if folder.exists():
         folder.rename(aside)
     write_point(model, point, number, folder)
+
+
+def glance_at(folder: Path, point: tuple[float, ...], ok_codes: Sequence[int]) -> Evaluation | None:
+    """Return what the exit code says of a point, without a look at its output.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the point.
+    point : tuple of float, shape (input dimension,)
+        The point.
+    ok_codes : sequence of int
+        That mean success.
+
+    Returns
+    -------
+    evaluation : Evaluation or None
+        With an empty output if it is good; `None` if the run has not ended.
+    """
+    record = _ended(folder)
+    if record is None:
+        return None
+    if record["exit_code"] in ok_codes:
+        return Evaluation(point, (), **record)
+    return Evaluation(point, None, "failed", "exit code", **record)
 
 
 def has_ended(folder: Path) -> bool:

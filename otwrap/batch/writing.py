@@ -141,6 +141,6 @@ def _write_points(evaluator: Any, points: Sequence[tuple[float, ...]], draft: Pa
     model = check_shell_model(evaluator)
     for number, point in enumerate(points):
         write_point(model, point, number, draft / point_folder(number))
-    # Only these can be taken for the output of a run that wrote none.
+    # Of files, only these can be taken for the output of a run that wrote none.
     stale = [name for name in model.may_be_stale if (draft / point_folder(0) / name).exists()]
-    return {"there before": stale}
+    return {"there before": stale, "ok codes": [code % 256 for code in model.commands[-1].ok_codes]}

@@ -143,7 +143,8 @@ def submit_command(options: Any) -> int:
     )
     if options.wait:
         submission.wait()
-    return _echo(submission, options)
+    ended = _echo(submission, options)
+    return ended if options.wait else 0
 
 
 @click.command("resubmit", cls=Command)

@@ -97,7 +97,8 @@ class Rsync(Carrier):
     def fetch(self, wanted: Tree, folder: Path, into: Path) -> None:
         """Bring files into a folder that is `folder` or lies in it; what `folder` has of them need not come twice."""
         (into / TEMPORARY).mkdir(exist_ok=True)
-        basis = [] if into == folder else [f"--compare-dest={os.path.relpath(folder, into)}"]
+        # Not relative: rsync 3.2.7 finds the file then, but builds the new one from something else.
+        basis = [] if into == folder else [f"--compare-dest={folder}"]
         target = ["--safe-links", f"--temp-dir={TEMPORARY}", self._source, "./"]
         self._move(list(wanted), [*basis, *target], into)
 
@@ -166,6 +167,8 @@ class Rsync(Carrier):
             raise refusal(self.place.login, said)
         if code in (10, 12, 30, 35) and not re.search("command not found|not found$", said, re.MULTILINE):
             raise LineBroken(f"the line to {self.place.login} broke: {words}")
+        if code == 11:
+            raise no_space(f"{self.place} or here, it seems", words or "rsync could not write")
         if code in (1, 2, 4, 12, 126, 127):
             raise CannotCarry(f"rsync cannot be used with {self.place.login}: {words}")
         raise SchedulerError(f"rsync failed between here and {self.place}, with exit code {code}: {words}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from abc import ABC, abstractmethod
@@ -12,13 +13,16 @@ from ..errors import SchedulerError
 from .job import Job, Output, TaskState, check_job
 from .rendering import own_text, package_text, render
 from .resources import Resources
+from .setup import whole_commands
 
 if TYPE_CHECKING:
     from .profiles import Profile
 
 __all__ = ["Scheduler"]
 
-_AWAY = re.compile(r"connection refused|(?:cannot|can't|unable to|failed to) (?:connect|contact)|timed out", re.I)
+_AWAY = re.compile(
+    r"connection refused|(?:cannot|can't|unable to|failed to) (?:connect|contact)|timed out", re.I
+)
 
 
 class Scheduler(ABC):
@@ -143,7 +147,8 @@ words with extra=[{self.mark + ' ...'!r}]"
                 for name in ("name", "folder", "tasks", "first", "at_a_time", "rerun")
             },
             **{name: getattr(needs, name) for name in ("time", "cpus", "memory", "partition", "account")},
-            **{name: getattr(needs, name) for name in ("constraint", "nodes", "exclusive", "setup")},
+            **{name: getattr(needs, name) for name in ("constraint", "nodes", "exclusive")},
+            "setup": whole_commands(needs.setup),
             "work": job.work.rstrip("\n"),
             "after": list(job.after),
             "extra": [self._without_mark(line) for line in needs.extra],
@@ -411,4 +416,4 @@ words with extra=[{self.mark + ' ...'!r}]"
     def _folder_of_template(self) -> str | None:
         """Return the folder in which a template of the user finds what it includes."""
         own = self.profile.template if self.profile is not None else None
-        return None if own is None else own.rpartition("/")[0] or "."
+        return None if own is None else os.path.dirname(own)

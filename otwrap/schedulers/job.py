@@ -63,7 +63,7 @@ def check_job(job: Job) -> None:
     Raises
     ------
     ValueError
-        If its name or folder has other than letters, digits and ``-_.``, or a number is too small.
+        If its name or folder has other than letters, digits and ``-_.``, a number is too small, or it does nothing.
 
     Examples
     --------
@@ -77,6 +77,9 @@ def check_job(job: Job) -> None:
             more = ", and / between folders" if name == "folder" else ", a letter first"
             msg = f"{name}={value!r} of a job: give letters, digits and -_. only{more}"
             raise ValueError(msg)
+    if not job.work.strip():
+        msg = f"work={job.work!r} of a job: give what a shell is to do"
+        raise ValueError(msg)
     numbers = {"tasks": (job.tasks, 1), "first": (job.first, 0), "at_a_time": (job.at_a_time, 1)}
     for name, (number, least) in numbers.items():
         if number is not None and number < least:

@@ -93,6 +93,9 @@ class Profile:
             msg = f"resources={needs!r} of a profile: give Resources(...)"
             raise TypeError(msg)
         object.__setattr__(self, "commands", _commands(self.commands))
+        if self.template is not None:
+            # The script may be rendered again by a process that is somewhere else.
+            object.__setattr__(self, "template", os.path.abspath(os.path.expanduser(self.template)))
         if self.host and not self.directory:
             object.__setattr__(self, "directory", "otwrap")
 
@@ -213,9 +216,7 @@ def find_profile(
         msg = f"the profile {found.name or 'given'} is for {found.scheduler!r}, not for {scheduler!r}; take another profile, or scheduler='local' to rehearse"
         raise SchedulerError(msg)
     # What is the site's own is of no use on a laptop.
-    return replace(
-        found, scheduler="local", host=None, directory=None, template=None, commands={}, python=sys.executable
-    )
+    return Profile(scheduler="local", resources=found.resources, chunk=found.chunk, name=found.name)
 
 
 def profile_files() -> dict[str, Path]:
@@ -247,7 +248,8 @@ def _path_of(profile: str | os.PathLike[str]) -> Path:
     """Return the file of a profile."""
     text = os.fspath(profile)
     path = Path(text).expanduser()
-    if path.is_file():
+    # A file of the current folder may have the name of a profile.
+    if path.is_file() and (not isinstance(profile, str) or path.suffix or os.path.dirname(text)):
         return path
     known = profile_files()
     if text in known:

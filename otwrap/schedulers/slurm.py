@@ -43,7 +43,8 @@ _STATES = {
 }
 #: Reasons of jobs that wait, and will do so for ever unless somebody does something.
 _STUCK = re.compile(
-    r"held|DependencyNeverSatisfied|BadConstraints|Partition(?:\w+Limit|Config)|InvalidAccount|InvalidQOS", re.I
+    r"held|DependencyNeverSatisfied|BadConstraints|Partition(?:\w+Limit|Config)|InvalidAccount|InvalidQOS",
+    re.I,
 )
 #: Reasons of jobs that wait as all jobs do.
 _ORDINARY = re.compile(r"None|Priority|Resources|JobArrayTaskLimit|Dependency|Prolog|BeginTime|\(null\)|")

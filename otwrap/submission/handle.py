@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..batch import BatchFolder, JobFolder
-from ..batch.arrivals import Arrival
+from ..batch.arrivals import Arrival, Arrivals
 from ..batch.chunks import chunk_size
 from ..batch.folder import point_folder
 from ..batch.queue import Queue
@@ -110,6 +110,8 @@ class Submission:
     def status(self) -> Status:
         """Ask the batch system, look at the records, and count.
 
+        Where a shell runs the code, its exit code alone tells what is done: `collect` reads the outputs.
+
         Returns
         -------
         status : Status
@@ -119,7 +121,7 @@ class Submission:
         SchedulerError
             If the batch system, or the machine that it is on, does not answer.
         """
-        watch, standing = self._look()
+        watch, standing = self._look(None)
         return status_of(self.folder, standing, watch.all, watch.arrivals.damaged)
 
     def collect(self) -> Collected:
@@ -199,7 +201,7 @@ class Submission:
         jobs : list of JobFolder
             None if there is nothing to do.
         """
-        _, standing = self._look()
+        _, standing = self._look(self._reader())
         numbers = sorted(standing.points["lost"] + standing.points["not submitted"])
         cut_off = [job for job in self.folder.jobs() if job.id is None and not job.cancelled]
         if failed:
@@ -286,12 +288,13 @@ class Submission:
         msg = f"point {point} is in no job of {self.path}, which has the points 0 to {size - 1} in {len(self.folder.jobs())} jobs"
         raise InputError(msg)
 
-    def _look(self) -> tuple[Watch, Standing]:
+    def _look(self, model: Any) -> tuple[Watch, Standing]:
         """Ask, then read: what ends in between has its records."""
-        watch = Watch(self.folder, self.queue, self._reader())
+        watch = Watch(self.folder, self.queue, model)
         watch.ask()
         if self.place is not None:
-            pull(self.path, self.place, only=RESULTS)
+            # Records say all; where a shell ran the code, its outputs do.
+            pull(self.path, self.place, only=RESULTS if self.folder.way == "worker" else None)
         watch.new()
         return watch, watch.standing()
 
@@ -349,7 +352,7 @@ class Submission:
         -------
         points : int
         """
-        return len(self.folder.points) - len(self.evaluations())
+        return len(self.folder.points) - len(latest(Arrivals(self.folder).new()))
 
     def _send(self, jobs: Sequence[JobFolder]) -> None:
         """Submit arrays that are arranged, and note each in the store."""

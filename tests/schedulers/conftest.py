@@ -67,7 +67,9 @@ class Place:
 
     def ended(self, job_id: str) -> dict[int, str]:
         """Wait for the end of all tasks; return their reasons."""
-        states = self.until(job_id, lambda states: states and all(s.state == "ended" for s in states.values()))
+        states = self.until(
+            job_id, lambda states: states and all(s.state == "ended" for s in states.values())
+        )
         return {index: state.reason for index, state in sorted(states.items())}
 
     def log(self, task: int, job: int = 1) -> str:
@@ -111,7 +113,7 @@ def fakes(fake_program: Callable[[str, str], Path], tmp_path: Path, monkeypatch:
     yield make
     for job in folder.iterdir():
         if job.is_dir():
-            for number in range(0, 50):
+            for number in range(50):
                 (job / f"{number}.kill").touch()
     deadline = time.monotonic() + 20
     while _alive(folder) and time.monotonic() < deadline:

@@ -72,7 +72,9 @@ def test_cancel_some_then_all(name: str, fakes: Any, place: Callable[..., Any]) 
     job = here.submit("sleep 60", 6, at_a_time=3)
     here.until(job, lambda states: [s.state for s in states.values()].count("running") == 3)
     here.cancel(job, [2, 4, 5])
-    states = here.until(job, lambda states: {s.state for i, s in states.items() if i in (2, 4, 5)} == {"ended"})
+    states = here.until(
+        job, lambda states: {s.state for i, s in states.items() if i in (2, 4, 5)} == {"ended"}
+    )
     assert states[1].state == "running"
     here.cancel(job)
     assert set(here.ended(job)) == {1, 2, 3, 4, 5, 6}

@@ -35,7 +35,12 @@ commands = { submit = "/opt/slurm/bin/sbatch", cancel = ["sudo", "scancel"] }
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return the folders in which profiles are looked for, the first one that counts first."""
-    found = [tmp_path / "here" / "profiles", tmp_path / "a", tmp_path / "b", tmp_path / "config/otwrap/profiles"]
+    found = [
+        tmp_path / "here" / "profiles",
+        tmp_path / "a",
+        tmp_path / "b",
+        tmp_path / "config/otwrap/profiles",
+    ]
     for folder in found:
         folder.mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
@@ -94,7 +99,9 @@ def test_where_files_are_looked_for(folders: list[Path]) -> None:
 def test_file_that_is_not_there(folders: list[Path]) -> None:
     """A name that leads nowhere is told with the nearest one, all that are there, and where it was looked for."""
     (folders[1] / "cluster.toml").write_text("scheduler = 'slurm'\n")
-    with pytest.raises(SchedulerError, match=r"no profile 'clustr'; did you mean 'cluster'\?.*profiles.*config"):
+    with pytest.raises(
+        SchedulerError, match=r"no profile 'clustr'; did you mean 'cluster'\?.*profiles.*config"
+    ):
         find_profile("clustr")
     with pytest.raises(SchedulerError, match=r"no profile 'x'\. Known: cluster"):
         find_profile("x")
@@ -128,12 +135,33 @@ def test_what_is_wrong_in_a_file(text: str, complaint: str, tmp_path: Path) -> N
 
 def test_profile_of_another_scheduler() -> None:
     """A profile is not taken for another batch system, except to rehearse it here, without what is the site's own."""
-    profile = Profile.from_dict({"scheduler": "slurm", "cpus": 2, "host": "cluster", "template": "x", "chunk": 5})
+    words = {
+        "cpus": 2,
+        "host": "cluster",
+        "template": "x",
+        "chunk": 5,
+        "at_a_time": 50,
+        "commands": {"submit": "s"},
+    }
+    profile = Profile.from_dict({"scheduler": "slurm", **words})
     with pytest.raises(SchedulerError, match=r"'slurm', not for 'lsf'"):
         find_profile(profile, scheduler="lsf")
     here = find_profile(profile, scheduler="local")
-    assert (here.scheduler, here.resources.cpus, here.chunk) == ("local", 2, 5)
-    assert (here.host, here.directory, here.template, here.python) == (None, None, None, sys.executable)
+    assert here == Profile(scheduler="local", resources=Resources(cpus=2), chunk=5)
+
+
+def test_file_that_has_the_name_of_a_profile(folders: list[Path]) -> None:
+    """A file or folder of the current folder does not hide the profile of its name; a path is always one."""
+    (folders[1] / "lab.toml").write_text("scheduler = 'slurm'\n")
+    Path("lab").write_text("scheduler = 'lsf'\n")
+    assert find_profile("lab").scheduler == "slurm"
+    assert find_profile("./lab").scheduler == find_profile(Path("lab")).scheduler == "lsf"
+
+
+def test_template_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template that was named from one folder is the same one from another."""
+    monkeypatch.chdir(tmp_path)
+    assert Profile(scheduler="slurm", template="my.sh").template == str(tmp_path / "my.sh")
 
 
 def test_torque_is_a_kind_of_pbs() -> None:

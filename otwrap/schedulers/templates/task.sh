@@ -22,8 +22,8 @@ echo "otwrap: task $OTWRAP_TASK of job $OTWRAP_JOB_ID on {{ node }}, $(date '+%Y
 otwrap_setup() {
     [ "$1" -eq 0 ] || { echo "otwrap: a set-up line failed with exit code $1: $2"; exit 1; }
 }
-{% for line in setup %}
-{{ line }}
-otwrap_setup $? {{ line | quoted }}
+{% for command in setup %}
+{{ command }}
+otwrap_setup $? {{ command.splitlines() | first | quoted }}
 {% endfor %}
 {% endif %}

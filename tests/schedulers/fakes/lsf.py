@@ -15,7 +15,16 @@ import batch
 
 #: Options of `bsub`: whether a value follows.
 OPTIONS = {"-J": True, "-o": True, "-oo": True, "-e": True, "-n": True, "-R": True, "-W": True, "-M": True}
-OPTIONS |= {"-q": True, "-P": True, "-w": True, "-N": False, "-x": False, "-r": False, "-rn": False, "-H": False}
+OPTIONS |= {
+    "-q": True,
+    "-P": True,
+    "-w": True,
+    "-N": False,
+    "-x": False,
+    "-r": False,
+    "-rn": False,
+    "-H": False,
+}
 MINUTE = float(os.environ.get("FAKE_MINUTE", "60"))
 FINISHED = 255
 
@@ -40,7 +49,9 @@ def read(words: list[str]) -> dict[str, str]:
 def bsub(arguments: list[str]) -> int:
     """Submit what stands on the standard input."""
     script = sys.stdin.read()
-    written = [word for line in re.findall(r"^#BSUB (.*)$", script, re.MULTILINE) for word in shlex.split(line)]
+    written = [
+        word for line in re.findall(r"^#BSUB (.*)$", script, re.MULTILINE) for word in shlex.split(line)
+    ]
     try:
         said = read(written) | read(list(arguments))
     except ValueError as error:

@@ -154,7 +154,9 @@ def qstat(arguments: list[str]) -> int:
         if job is None or (not TORQUE and ended and not HISTORY):
             code = fail("qstat", f"Unknown Job Id{' Error' if TORQUE else ''} {word}", 153)
         elif not TORQUE and ended and "-x" not in said:
-            code = fail("qstat", f"{word} Job has finished, use -x or -H to obtain historical job information", 35)
+            code = fail(
+                "qstat", f"{word} Job has finished, use -x or -H to obtain historical job information", 35
+            )
         else:
             show(number, job, ended)
     return code
@@ -163,7 +165,9 @@ def qstat(arguments: list[str]) -> int:
 def show(number: int, job: dict[str, object], ended: bool) -> None:
     """Print a job, and its tasks."""
     if job["array"] and not TORQUE:
-        print(f"Job Id: {job_id(number, None)}\n    Job_Name = otwrap\n    job_state = {'F' if ended else 'B'}\n")
+        print(
+            f"Job Id: {job_id(number, None)}\n    Job_Name = otwrap\n    job_state = {'F' if ended else 'B'}\n"
+        )
     for index in job["indices"]:
         told = batch.stands(number, index)
         print(f"Job Id: {job_id(number, index)}\n    Job_Name = otwrap\n    Job_Owner = me@{SERVER}")
@@ -219,6 +223,8 @@ def numbers(text: str) -> list[int]:
 if __name__ == "__main__":
     PROGRAM = sys.argv[1]
     if batch.is_down():
-        print(f"Connection refused\n{PROGRAM}: cannot connect to server {SERVER} (errno=111)", file=sys.stderr)
+        print(
+            f"Connection refused\n{PROGRAM}: cannot connect to server {SERVER} (errno=111)", file=sys.stderr
+        )
         sys.exit(1)
     sys.exit({"qsub": qsub, "qstat": qstat, "qdel": qdel}[PROGRAM](sys.argv[2:]))
