@@ -71,14 +71,9 @@ def _start_database(folder: Path, port: int) -> None:
     _run(folder, ["mariadb-install-db", *install, "--auth-root-authentication-method=normal"])
     settings = {"datadir": data, "socket": socket, "pid-file": folder / "mariadbd.pid", "port": port}
     settings |= {"bind-address": "127.0.0.1", "innodb-buffer-pool-size": "64M", "user": "root"}
-    with (folder / "mariadbd.log").open("w") as log:
-        subprocess.Popen(
-            ["mariadbd", "--no-defaults", *(f"--{name}={value}" for name, value in settings.items())],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    # It has no way of its own to go to the background.
+    command = ["mariadbd", "--no-defaults", *(f"--{name}={value}" for name, value in settings.items())]
+    _run(folder, ["sh", "-c", 'setsid "$@" &', "sh", *command])
     client = ["mariadb", "--no-defaults", "--user=root", f"--socket={socket}", "--execute"]
     assert until(lambda: _succeeds([*client, "select 1"])), _log(folder)
     _run(folder, [*client, USER])

@@ -39,6 +39,7 @@ _BUILT_IN = {
     "slurm": "Slurm",
     "sge": "Sge",
     "pbs": "Pbs",
+    "torque": "Torque",
     "lsf": "Lsf",
     "htcondor": "Htcondor",
     "local": "Local",

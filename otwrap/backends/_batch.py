@@ -104,6 +104,15 @@ class BatchBackend:
         """Yield lists of task id and evaluation as they end, see :class:`otwrap.backends.Backend`."""
         yield from _Course(self, evaluate, tasks).results()
 
+    def where(self) -> str:
+        """Return where evaluations would run now, in words.
+
+        Returns
+        -------
+        where : str
+        """
+        return f"the queue of {self.scheduler.title}, by {shutil.which(self.scheduler.executable())}"
+
     def close(self) -> None:
         """Nothing is held between two samples."""
 

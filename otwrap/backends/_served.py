@@ -187,11 +187,12 @@ class Served(ABC):
         """Forget calls that have ended, and return the problems of those of which no worker came."""
         ended = {number: self._ended(ticket) for number, ticket in self._launched.items()}
         problems = {number: problem for number, problem in ended.items() if problem is not None}
+        came = self._come & problems.keys()
         for number in problems:
             del self._launched[number]
-        self._give_up()
-        came = self._come & problems.keys()
+            self._dead.pop(number, None)
         self._come -= came
+        self._give_up()
         return {number: problem for number, problem in problems.items() if number not in came}
 
     def _bury(self, worker: Worker) -> None:

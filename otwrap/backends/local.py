@@ -15,3 +15,7 @@ class Local(BatchBackend):
     )
 
     name = "local"
+
+    def where(self) -> str:
+        """Return where evaluations would run now, in words."""
+        return "background processes of this machine, as a rehearsal of a cluster"

@@ -26,8 +26,8 @@ _MARK = "OTWRAP_DOCTOR"
 #: Processes that serve this one, and rightly outlive an evaluation: otwrap's guardian, and Python's own.
 _HELPERS = re.compile(r"\botwrap[./]guardian|resource_tracker")
 
-#: The name of a work directory.
-_WORKDIR = re.compile(r"/(run|otwrap-doctor)-[^/]*$")
+#: The name of a work directory, and of the folder of otwrap's guardian.
+_WORKDIR = re.compile(r"/(run|otwrap-doctor|otwrap-guardians)-[^/]*$")
 
 #: Nobody's business, or made by Python itself.
 _IGNORED = frozenset({"__pycache__", ".git"})

@@ -376,6 +376,28 @@ def test_the_end_of_cancelled_workers_is_no_error_of_the_next_run():
     engine.close()
 
 
+def test_a_call_that_ended_long_ago_is_no_error(monkeypatch):
+    """A call outlives its worker for a while, and nobody looks at it until the next sample."""
+    monkeypatch.setattr("otwrap.backends._served._PATIENCE", 1.0)
+    lasts = threading.Event()
+
+    def call(host, port, key, number):
+        return launch(host, port, key, number) or ("" if number or lasts.wait(60) else "it was forgotten")
+
+    engine = Engine(2, call)
+    with campaign(engine, Brief()) as running:
+        stream = running.run([[float(i)] for i in range(1000)])
+        for _ in range(50):
+            next(stream)
+        stream.close()
+        assert running.outputs([[-1.0]]) == [(-2.0,)]
+        lasts.set()
+        assert engine.tickets[0].result(60) == ""
+        time.sleep(1.1)
+        assert running.outputs([[-2.0]]) == [(-4.0,)]
+    engine.close()
+
+
 class Reader(ot.OpenTURNSPythonFunction):
     """Says where the worker runs."""
 

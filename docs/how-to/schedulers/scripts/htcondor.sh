@@ -20,9 +20,9 @@ module load solve/4.2
 otwrap_setup $? 'module load solve/4.2'
 
 # The work. What it reads is nothing, and not the rest of this script.
-{
+(
 exec /home/me/venv/bin/python -m otwrap.task jobs/001 "$OTWRAP_TASK"
-} </dev/null
+) </dev/null
 otwrap_code=$?
 # Here HTCondor itself would have written; a time limit, for one, never comes to this line.
 [ -s "jobs/001/logs/$CONDOR_ARRAY_INDEX.htcondor.txt" ] || rm -f "jobs/001/logs/$CONDOR_ARRAY_INDEX.htcondor.txt"
