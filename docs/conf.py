@@ -70,3 +70,13 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "within_subsection_order": "FileNameSortKey",
 }
+
+
+def keep_asterisks(app, context, lines):
+    """Keep patterns in the help of commands from being taken for emphasis."""
+    lines[:] = [line.replace("*", r"\*") for line in lines]
+
+
+def setup(app):
+    """Have sphinx-click tell us of the options that it writes."""
+    app.connect("sphinx-click-process-options", keep_asterisks)

@@ -108,6 +108,10 @@ class _Limited(Evaluator):
         """Return what identifies the model."""
         return self._evaluator.fingerprints()
 
+    def keep_in(self, folder: str) -> None:
+        """Keep work directories in a folder, see :meth:`Evaluator.keep_in`."""
+        self._evaluator.keep_in(folder)
+
     def close(self) -> None:
         """Give back what the model holds."""
         self._evaluator.close()

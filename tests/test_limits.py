@@ -109,3 +109,12 @@ def test_a_limit_that_means_nothing_is_told(limits):
     """A name that is no file name, or a number below 1, is told."""
     with pytest.raises(ValueError, match="limits: "):
         Limits(limits, None)
+
+
+def test_kept_work_directories_go_where_a_queue_wants_them(tmp_path):
+    """A limited model keeps its failed work directories in the folder of a submission, as any other does."""
+    model = otw.Wrapper(["x"], ["y"], command=["false"], parsers=[otw.parsers.Value("stdout.txt", "y =")])
+    with otw.Campaign(model, "serial", store=tmp_path / "s.db", limits={"licence": 1}) as campaign:
+        campaign.evaluator.keep_in(str(tmp_path / "kept"))
+        (evaluation,) = campaign.map([[1.0]])
+    assert evaluation.workdir.startswith(str(tmp_path / "kept"))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..evaluator import evaluator_of
-from ..schedulers import scheduler_names
+from ..schedulers import Resources, scheduler_names
 from ..submission import Status, Submission, submit
 from ..submission.status import moment
 from ..submission.submitting import rehearse
@@ -73,10 +73,11 @@ def resource_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _resources(options: Any) -> dict[str, Any]:
     """Return the words of the resources that were given."""
     given = {name: getattr(options, name) for name in _RESOURCES if getattr(options, name) is not None}
-    return {
-        **given,
-        **{name: list(getattr(options, name)) for name in ("setup", "extra") if getattr(options, name)},
-    }
+    given |= {name: list(getattr(options, name)) for name in ("setup", "extra") if getattr(options, name)}
+    try:
+        return Resources.from_dict(given).as_dict()
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
 
 
 @click.command("submit", cls=Command)

@@ -355,12 +355,15 @@ class Brief(ot.OpenTURNSPythonFunction):
         return [2.0 * x[0]]
 
 
-def test_the_end_of_cancelled_workers_is_no_error_of_the_next_run():
-    """Their calls return while the next run waits for a worker that is still to come."""
-    late = threading.Event()
+@pytest.fixture
+def cancelled():
+    """A run that was cancelled with a worker at work and another to come; events on which calls end and begin."""
+    lasts, late = threading.Event(), threading.Event()
 
     def call(host, port, key, number):
-        return launch(host, port, key, number) if number != 1 or late.wait(60) else "nobody came"
+        waited = late.wait(60) if number == 1 else True
+        problem = launch(host, port, key, number)
+        return problem or ("" if waited and (number or lasts.wait(60)) else "it was forgotten")
 
     engine = Engine(2, call)
     with campaign(engine, Brief()) as running:
@@ -370,32 +373,31 @@ def test_the_end_of_cancelled_workers_is_no_error_of_the_next_run():
         (worker,) = engine._crew.all
         assert worker.tasks
         stream.close()
-        assert engine.tickets[0].result(60) == ""
-        threading.Timer(0.5, late.set).start()
-        assert running.outputs([[-1.0]]) == [(-2.0,)]
+        yield running, engine, lasts, late
+    for event in (lasts, late):
+        event.set()
     engine.close()
 
 
-def test_a_call_that_ended_long_ago_is_no_error(monkeypatch):
-    """A call outlives its worker for a while, and nobody looks at it until the next sample."""
-    monkeypatch.setattr("otwrap.backends._served._PATIENCE", 1.0)
-    lasts = threading.Event()
+def test_the_end_of_a_cancelled_worker_is_no_error_of_the_next_run(cancelled):
+    """Its call returns while the next run waits for a worker that is still to come."""
+    running, engine, lasts, late = cancelled
+    lasts.set()
+    assert engine.tickets[0].result(60) == ""
+    threading.Timer(0.5, late.set).start()
+    assert running.outputs([[-1.0]]) == [(-2.0,)]
 
-    def call(host, port, key, number):
-        return launch(host, port, key, number) or ("" if number or lasts.wait(60) else "it was forgotten")
 
-    engine = Engine(2, call)
-    with campaign(engine, Brief()) as running:
-        stream = running.run([[float(i)] for i in range(1000)])
-        for _ in range(50):
-            next(stream)
-        stream.close()
-        assert running.outputs([[-1.0]]) == [(-2.0,)]
-        lasts.set()
-        assert engine.tickets[0].result(60) == ""
-        time.sleep(1.1)
-        assert running.outputs([[-2.0]]) == [(-4.0,)]
-    engine.close()
+def test_the_end_of_a_call_that_nobody_looked_at_is_no_error(cancelled, monkeypatch):
+    """It outlives its worker, and returns between two samples."""
+    monkeypatch.setattr("otwrap.backends._served._PATIENCE", 5.0)
+    running, engine, lasts, late = cancelled
+    late.set()
+    assert running.outputs([[-1.0]]) == [(-2.0,)]
+    lasts.set()
+    assert engine.tickets[0].result(60) == ""
+    monkeypatch.setattr("otwrap.backends._served._PATIENCE", 0.0)
+    assert running.outputs([[-2.0]]) == [(-4.0,)]
 
 
 class Reader(ot.OpenTURNSPythonFunction):

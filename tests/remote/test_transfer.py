@@ -242,6 +242,15 @@ def test_a_rerun_replaces_outputs_as_a_whole(here: Path, there: Path) -> None:
     assert ended(here) == [1] and (here / "point-000001" / "out.txt").read_text() == "a longer output"
 
 
+def test_a_point_that_begins_again(here: Path, there: Path) -> None:
+    """A point that was seen to have ended, and runs again since, has not ended."""
+    end(there, 1)
+    pull(here, "far:there", only=RESULTS)
+    (there / "point-000001" / "exit_code.txt").unlink()
+    pull(here, "far:there", only=RESULTS)
+    assert not (here / THERE / "point-000001" / "exit_code.txt").exists()
+
+
 def test_runs_that_were_put_aside(here: Path, there: Path) -> None:
     """A point that is to run again does so there too, and what its former run left is not taken for the new one's."""
     push(here, "far:there")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import openturns as ot
 import pytest
 
+import otwrap as otw
 from otwrap.batch.work import worker_work
 from otwrap.schedulers import Job, create_scheduler, find_profile, scheduler_names
 
@@ -66,6 +71,22 @@ def test_every_batch_system_has_a_page(name: str) -> None:
     page = (PAGES / f"{name}.rst").read_text(encoding="utf-8")
     assert f"profiles/{name}.toml" in page
     assert f"scripts/{name}." in page
+
+
+@pytest.mark.parametrize("script", ["thousand.py", "algorithm.py"])
+def test_tutorial_prints_the_answer(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scripts of the tutorial give what its page says, here with the fin's formula and without a queue."""
+    tip = "20 + 80 / cosh(sqrt(2 * exchange / (conductivity * 0.002)) * length)"
+    real = runpy.run_path(str(DOCS / "tutorial" / "wrapper.py"))
+    fin = ot.SymbolicFunction(list(real["fin"].inputs), [tip])
+    monkeypatch.setitem(sys.modules, "wrapper", SimpleNamespace(fin=fin, distribution=real["distribution"]))
+    monkeypatch.setattr(otw.backends, "Slurm", lambda profile: "serial", raising=False)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(DOCS / "tutorial" / script))
+    page = (DOCS / "tutorial-cluster.rst").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.split(" varianceEstimate")[0].splitlines()[0] in page
 
 
 if __name__ == "__main__":

@@ -225,6 +225,7 @@ def test_survives_who_submitted_it(here: Any) -> None:
         job = submitter.stdout.readline().strip()
         here.until(job, is_running(1))
         os.killpg(submitter.pid, signal.SIGHUP)
+        os.killpg(submitter.pid, signal.SIGKILL)
         submitter.wait()
         # Nor does it end with the run that had submitted it.
         assert not find_tree(b"OTWRAP_RUN=1-2-3.")

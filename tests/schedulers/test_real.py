@@ -88,6 +88,13 @@ def test_unknown(system: str, here: Any) -> None:
 def test_time_limit(system: str, here: Any) -> None:
     """A task that reaches its time limit has ended with the batch system's own word; Slurm takes a minute at least."""
     job = here.submit("sleep 1000", 1, resources=Resources(time="3s"))
-    assert until(lambda: here.states(job).get(job, {1: None})[1].state == "ended", 150)
-    assert here.states(job)[job][1].reason == TIMEOUT[system]
+    ended: dict[int, str] = {}
+
+    def has_ended() -> bool:
+        states = here.states(job).get(job, {})
+        ended.update({index: state.reason for index, state in states.items() if state.state == "ended"})
+        return bool(ended)
+
+    assert until(has_ended, 150)
+    assert ended == {1: TIMEOUT[system]}
     assert system != "slurm" or "DUE TO TIME LIMIT" in here.log(1)

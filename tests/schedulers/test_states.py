@@ -103,9 +103,9 @@ def test_slurm_queue_goes_before_accounts() -> None:
     states = told("slurm", [queue, captured("slurm_sacct_requeued")], "1")["1"]
     assert states[1] == WAITING
     assert states[4] == ("ended", "NODE_FAIL", "n1")
-    queue = said("16_1".ljust(40) + "RUNNING".ljust(20) + "0".ljust(12) + "None".ljust(60) + "n1\n")
+    queue = said("16_2".ljust(40) + "RUNNING".ljust(20) + "0".ljust(12) + "None".ljust(60) + "n1\n")
     assert told("slurm", [queue, captured("slurm_sacct_ends_running")], "16") == {
-        "16": {1: ("running", "", "n1")}
+        "16": {2: ("running", "", "n1")}
     }
 
 

@@ -76,6 +76,15 @@ def with_both_means(need: Callable[[bool, str], None], monkeypatch: pytest.Monke
     monkeypatch.setattr(transfer, "_PAUSE", 0.05)
 
 
+@pytest.fixture(autouse=True)
+def no_stray_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Check that nothing is left behind that prints an error when it is cleared away."""
+    yield
+    gc.collect()
+    records = [record for phase in ("call", "teardown") for record in caplog.get_records(phase)]
+    assert [record.getMessage() for record in records if record.name == "asyncio"] == []
+
+
 @pytest.fixture
 def far(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
     """Return a host behind a line that can be cut."""
@@ -201,7 +210,7 @@ def test_push_goes_on_after_a_cut(far: Far, here: Path, way: str) -> None:
     assert partial(far.folder) == 0
 
 
-def test_pull_goes_on_after_a_cut(far: Far, here: Path, way: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_pull_goes_on_after_a_cut(far: Far, here: Path, way: str) -> None:
     """The same on the way back; the point has not ended here before its output is whole."""
     push(here, far.place, way=way)
     content = os.urandom(SIZE)
@@ -209,8 +218,6 @@ def test_pull_goes_on_after_a_cut(far: Far, here: Path, way: str, caplog: pytest
     far.line.breaks = [CUT]
     with pytest.raises(SchedulerError, match="try again to go on"):
         pull(here, far.place, way=way, tries=1)
-    gc.collect()
-    assert [record for record in caplog.records if record.name == "asyncio"] == []
     assert not (here / "point-000001/out.txt").exists() and not (here / "point-000001/exit_code.txt").exists()
     kept, before = partial(here), far.line.carried
     assert kept > CUT - BESIDE
@@ -333,7 +340,7 @@ def test_sftp_never_goes_unchecked(far: Far, here: Path) -> None:
     """A configuration without known hosts, which asyncssh would take for leave not to look, is refused."""
     text = far.config.read_text().replace(far.server.known_hosts, "none")
     far.config.write_text(text.replace("GlobalKnownHostsFile /dev/null", "GlobalKnownHostsFile none"))
-    with pytest.raises(SchedulerError, match="would not be checked|not known here"):
+    with pytest.raises(SchedulerError, match="not known here"):
         push(here, far.place, way="sftp")
     assert not far.folder.exists()
 
