@@ -23,7 +23,7 @@ from servers import slurm, sshd
 
 import otwrap as otw
 
-__all__ = ["ADDRESSES", "ENGINES", "Engine", "Nodes", "job_options"]
+__all__ = ["ADDRESSES", "ENGINES", "QUEUES", "Engine", "Nodes", "job_options"]
 
 #: Where nodes of dispy are.
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
@@ -217,6 +217,20 @@ def this_job_of_mpi() -> Iterator[Engine]:
     yield Engine("mpi", "'mpi'")
 
 
+@contextmanager
+def queue_here() -> Iterator[Engine]:
+    """Have the local runner as a batch system."""
+    with tempfile.TemporaryDirectory() as folder, _configured("Local", folder=folder) as engine:
+        yield engine
+
+
+@contextmanager
+def queue_of_slurm() -> Iterator[Engine]:
+    """Have a real Slurm of two nodes as a batch system."""
+    with slurm(), tempfile.TemporaryDirectory() as folder, _configured("Slurm", folder=folder) as engine:
+        yield engine
+
+
 #: Name in the tests -> its start.
 ENGINES: dict[str, Callable[[], AbstractContextManager[Engine]]] = {
     "ipyparallel": two_engines_of_ipyparallel,
@@ -227,6 +241,11 @@ ENGINES: dict[str, Callable[[], AbstractContextManager[Engine]]] = {
     "dispy-nodes": two_nodes_of_dispy,
     "loky": loky,
 }
+#: The same for batch systems, whose jobs outlive the driver, and which take their time.
+QUEUES: dict[str, Callable[[], AbstractContextManager[Engine]]] = {
+    "local": queue_here,
+    "slurm": queue_of_slurm,
+}
 if "mpi4py.futures._core" in sys.modules:
     # Then these tests run inside an MPI job, see tests/services/test_mpi.py, and there is nothing to start.
-    ENGINES = {"mpi": this_job_of_mpi}
+    ENGINES, QUEUES = {"mpi": this_job_of_mpi}, {}

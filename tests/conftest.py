@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from clusters import ENGINES, Engine
+from clusters import ENGINES, QUEUES, Engine
 from engines import Missing
 from gridengine import GridEngine, gridengine
 from servers import Slurm, slurm
@@ -95,7 +95,7 @@ def started_engines() -> Iterator[Callable[[str], Engine]]:
 
         def start(name: str) -> Engine:
             if name not in started:
-                started[name] = stack.enter_context(ENGINES[name]())
+                started[name] = stack.enter_context({**ENGINES, **QUEUES}[name]())
             return started[name]
 
         yield start

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections import deque
 
 __all__ = ["IDLE", "UNREACHABLE", "launch"]
@@ -13,13 +15,18 @@ __all__ = ["IDLE", "UNREACHABLE", "launch"]
 #: function of the same study, or the end of an executor's `with` block.
 IDLE = 5.0
 
+#: Seconds in which a driver ends of which a worker has lost the connection.
+_SOON = 5.0
+
 #: What a worker says first that cannot connect.
 UNREACHABLE = "the driver cannot be reached"
 #: How the variables begin by which mpiexec, or srun in its place, makes a process a rank.
 _OF_MPI = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_LOCAL")
 
 
-def launch(host: str, port: int, key: str, number: int, idle: float | None = None) -> str:
+def launch(
+    host: str, port: int, key: str, number: int, idle: float | None = None, owner: int | None = None
+) -> str:
     """Start a worker process that connects to the driver, and wait until it ends.
 
     It is called by an engine, which keeps its own process: one that evaluates may crash.
@@ -36,12 +43,16 @@ def launch(host: str, port: int, key: str, number: int, idle: float | None = Non
         Of this call.
     idle : float, optional
         Seconds without a point after which the worker ends. Default is never.
+    owner : int, optional
+        Number of the driver's process. Where this process is its child, as in a pool of processes, and the driver
+        is gone with the worker, it ends: nobody can give it work any more, and it would wait for some for ever.
 
     Returns
     -------
     problem : str
         Empty if the worker has ended well.
     """
+    is_child = os.getppid() == owner
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; "
         f"from otwrap.backends._worker import join; join({host!r}, {port}, {idle!r})"
@@ -65,7 +76,19 @@ def launch(host: str, port: int, key: str, number: int, idle: float | None = Non
             if not line.startswith(UNREACHABLE):  # it may just not be needed any more
                 sys.stderr.write(line)
         exit_code = process.wait()
+    if is_child:
+        # The connection of a killed driver ends a moment before the driver does.
+        threading.Thread(target=_leave_with, args=(owner,), daemon=True).start()
     return "" if exit_code == 0 else f"exit code {exit_code}: {''.join(said).strip() or 'it said nothing'}"
+
+
+def _leave_with(owner: int | None) -> None:
+    """End this process if another one, whose child it was, ends soon."""
+    deadline = time.monotonic() + _SOON
+    while time.monotonic() < deadline:
+        if os.getppid() != owner:
+            os._exit(1)
+        time.sleep(0.1)
 
 
 def _environment() -> dict[str, str]:

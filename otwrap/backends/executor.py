@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ..errors import BackendError
@@ -15,7 +16,8 @@ class Executor(Served):
     """Evaluate in workers that an executor starts.
 
     Each worker takes one place of the executor until :meth:`close`, or until it has had nothing to do for five
-    seconds. The executor itself is not shut down.
+    seconds. The executor itself is not shut down; but its processes that are children of a driver which was
+    killed end, where a worker was at work.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ class Executor(Served):
 
     def _launch(self, *arguments: Any) -> Any:
         try:
-            return self.executor.submit(launch, *arguments, IDLE)
+            return self.executor.submit(launch, *arguments, IDLE, os.getpid())
         except RuntimeError as error:  # it was shut down, or one of its own processes died
             msg = f"{self.executor!r} starts no worker any more: {type(error).__name__}: {error}"
             raise BackendError(msg) from error

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import openturns as ot
 import pytest
-from clusters import ENGINES
+from clusters import ENGINES, QUEUES
 from engines import MPIEXEC
 
 import otwrap as otw
@@ -25,7 +25,10 @@ OF_PROCESSES = [
     "executor",
     *(pytest.param(name, marks=pytest.mark.services) for name in ENGINES),
 ]
-BACKENDS = ["serial", "threads", *OF_PROCESSES]
+QUEUED = [pytest.param(name, marks=pytest.mark.services) for name in QUEUES]
+#: Those that answer at once; a batch system takes seconds to start a task.
+PROMPT = ["serial", "threads", *OF_PROCESSES]
+BACKENDS = [*PROMPT, *QUEUED]
 
 
 class Model(ot.OpenTURNSPythonFunction):
@@ -63,7 +66,7 @@ def backend(request, engine):
     name = request.param
     if name == "joblib":
         pytest.importorskip("joblib")
-    if name in ENGINES:
+    if name in {**ENGINES, **QUEUES}:
         return engine(name).backend
     return request.getfixturevalue("executor") if name == "executor" else name
 
@@ -79,7 +82,7 @@ def scripted(request, backend, engine):
     if isinstance(backend, otw.backends.Backend):
         # A node of dispy serves one driver at a time.
         backend.close()
-    if name in ENGINES:
+    if name in {**ENGINES, **QUEUES}:
         return engine(name).words, [sys.executable]
     words = "concurrent.futures.ThreadPoolExecutor(2)" if name == "executor" else repr(name)
     return words, [sys.executable]
@@ -109,6 +112,7 @@ def test_a_failing_point_costs_nobody_else_and_keeps_its_reason(backend):
     assert (evaluations[13].status, evaluations[13].cause) == ("invalid", "not a number")
 
 
+@pytest.mark.parametrize("backend", PROMPT, indirect=True)
 def test_results_come_as_they_end(backend):
     """The first evaluation is there long before the last one ends."""
     points = [*sample(4), [9.0, 11.0]]
@@ -178,6 +182,7 @@ def test_a_model_travels_once_per_worker(backend, tmp_path):
     assert len(made) == len(set(made)) <= 2
 
 
+@pytest.mark.parametrize("backend", PROMPT, indirect=True)
 def test_load_is_shared_point_by_point(backend):
     """One slow point among many does not make the others of its share wait."""
     points = [[0.5, 11.0], *[[float(i), 10.04] for i in range(1, 21)]]
@@ -250,7 +255,7 @@ def test_close_may_be_called_twice(backend):
     campaign.close()
 
 
-@pytest.mark.parametrize("backend", OF_PROCESSES, indirect=True)
+@pytest.mark.parametrize("backend", [*OF_PROCESSES, *QUEUED], indirect=True)
 def test_a_worker_that_dies_costs_its_own_point_only(backend):
     """A point that kills its worker is tried once more, then recorded as killed; all others are done."""
     points = sample(30)

@@ -8,11 +8,14 @@ import sys
 import tempfile
 import textwrap
 import time
+import urllib.parse
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 import openturns as ot
 import pytest
+from clusters import job_options
 from engines import Missing, until
 from servers import slurm, sshd
 
@@ -107,19 +110,21 @@ def is_alive(pid):
         return False
 
 
-def command(name, *arguments):
+def command(name, *arguments, before=(), **environment):
     """Start a part of dask as its users do."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"distributed.cli.dask_{name}", *arguments],
+        [*before, sys.executable, "-m", f"distributed.cli.dask_{name}", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, **environment},
     )
 
 
-def worker(file):
+def worker(file, *before, **environment):
     """Start a worker of dask that evaluates one point at a time."""
     quiet = ["--host", "127.0.0.1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-    return command("worker", "--scheduler-file", str(file), "--nthreads", "1", *quiet)
+    words = ["--scheduler-file", str(file), "--nthreads", "1", *quiet]
+    return command("worker", *words, before=before, **environment)
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +253,61 @@ def test_a_worker_that_joins_is_used(scheduler_file, dask):
         for process in late:
             process.terminate()
             process.wait(timeout=30)
+
+
+def test_what_a_model_brings_along_reaches_a_worker_elsewhere(dask, need, tmp_path):
+    """Where nothing of this machine's folder is seen, input file and executable come, and work is done on a disk there."""
+    data, scratch = tmp_path / "data", tmp_path / "scratch"
+    data.mkdir()
+    scratch.mkdir()
+    (data / "mesh.txt").write_text("40\n")
+    # Prints what it has read, and 1 if it is here, and 2 if it works elsewhere.
+    (data / "code").write_text(
+        f'#!/bin/sh\nseen=0; [ -e {data}/mesh.txt ] && seen=1; case "$PWD" in {scratch}/*) ;; *) seen=2 ;; esac\n'
+        "echo $(cat mesh.txt) $seen\n"
+    )
+    (data / "code").chmod(0o755)
+    wrapper = otw.Wrapper(
+        ["a"],
+        ["y", "seen"],
+        files=[data / "mesh.txt", data / "code"],
+        command=["./code"],
+        parsers=[otw.parsers.LineColumn("stdout.txt", 1, column) for column in (1, 2)],
+        base_temp_work_dir="$SCRATCH_OF_TEST",
+    )
+    with distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+        file = tmp_path / "scheduler.json"
+        file.write_text(json.dumps({"address": cluster.scheduler_address}))
+        hidden = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs none {data} && exec "$@"', "sh"]
+        tried = subprocess.run([*hidden, "true"], capture_output=True, text=True, check=False)
+        need(tried.returncode == 0, f"there are no mount namespaces, which need root: {tried.stderr}")
+        process = worker(file, *hidden, SCRATCH_OF_TEST=str(scratch))
+        try:
+            with otw.Campaign(wrapper, dask(cluster=cluster)) as campaign:
+                assert campaign.outputs([[1.0], [2.0]]) == [(40.0, 0.0)] * 2
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+    # So it is here.
+    with otw.Campaign(wrapper, "serial") as campaign, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCRATCH_OF_TEST", str(scratch))
+        assert campaign.outputs([[1.0]]) == [(40.0, 1.0)]
+
+
+def test_the_dashboard_is_told(dask, capsys):
+    """Its link is printed once, and is an attribute; where it points, dask answers."""
+    backend = dask(2)
+    assert backend.dashboard_link is None
+    with otw.Campaign(Doubled(), backend) as campaign:
+        campaign.outputs(POINTS[:2])
+        campaign.outputs(POINTS[2:4])
+        link = backend.dashboard_link
+        assert capsys.readouterr().err.count(f"otwrap: dask's dashboard is at {link}\n") == 1
+        address = urllib.parse.urlsplit(link)
+        assert address.hostname == "127.0.0.1"
+        # Its own page needs bokeh.
+        with urllib.request.urlopen(f"http://{address.netloc}/health", timeout=30) as answer:
+            assert answer.read() == b"ok"
 
 
 def test_a_killed_driver_leaves_only_the_users_own(address, tmp_path):
@@ -408,17 +468,7 @@ def queue(tmp_path_factory):
         except Missing as missing:
             yield missing
             return
-        quiet = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-        yield {
-            "cores": 1,
-            "processes": 1,
-            "memory": "500 MB",
-            "walltime": "00:10:00",
-            "interface": "lo",
-            "log_directory": str(tmp_path_factory.mktemp("logs")),
-            "worker_extra_args": quiet,
-            "scheduler_options": {"host": "127.0.0.1"},
-        }
+        yield job_options(str(tmp_path_factory.mktemp("logs")))
 
 
 @pytest.fixture

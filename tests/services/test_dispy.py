@@ -148,6 +148,25 @@ def test_a_node_that_comes_back_works_again(nodes):
     assert int(node) == nodes.processes["127.0.0.2"].pid
 
 
+def test_a_node_that_comes_late_is_used(nodes):
+    """It was named and not there when the study began; in the middle of the sample it gets points too."""
+    backend = nodes.backend(nodes=["127.0.0.1", "127.0.0.6"])
+    try:
+        with otw.Campaign(Ran(), backend) as campaign, pytest.warns(RuntimeWarning, match="1 did not"):
+            places = set()
+            for evaluation in campaign.run(points(10_000, 0.05)):
+                assert evaluation.done, evaluation.error
+                places.add(int(evaluation.output[2]))
+                if "127.0.0.6" not in nodes.processes:
+                    nodes.start("127.0.0.6")
+                if len(places) == 2:
+                    break
+        assert places == {nodes.processes[address].pid for address in ("127.0.0.1", "127.0.0.6")}
+    finally:
+        backend.close()
+        nodes.stop("127.0.0.6")
+
+
 def test_a_node_that_dies_before_its_workers_come_is_waited_for(nodes, odd_node):
     """What it was to start is started by whoever comes, here by the same machine after its restart."""
     backend = odd_node(

@@ -112,6 +112,31 @@ def test_an_idle_worker_gives_its_engine_back(folder):
         second.close()
 
 
+def test_an_engine_that_joins_is_used(folder):
+    """One that is started in the middle of a sample gets points too."""
+    backend = Ipyparallel()
+    late = []
+    try:
+        with otw.Campaign(WhoAmI(), backend, verbosity=False) as campaign:
+            workers = set()
+            for evaluation in campaign.run([[float(i), 0.05] for i in range(10_000)]):
+                assert evaluation.done, evaluation.error
+                workers.add(evaluation.output[0])
+                if len(workers) == 2 and not late:
+                    engine = [sys.executable, "-m", "ipyparallel.engine", "--log-level=40"]
+                    late.append(
+                        subprocess.Popen(engine, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    )
+                if len(workers) == 3:
+                    break
+            assert parent(evaluation.output[0]) == late[0].pid
+    finally:
+        backend.close()
+        for process in late:
+            process.terminate()
+            process.wait(timeout=30)
+
+
 def test_a_cluster_that_does_not_run_is_told(nothing_runs):
     """Where a cluster was asked for by name, none is started in its place."""
     backend = Ipyparallel(profile="office", client_kw={"timeout": 1})

@@ -99,7 +99,9 @@ def design(size, seconds=0.0):
 def runs(here):
     """Return input, begin and end of each run of the code that has ended."""
     path = here / "runs.txt"
-    return [tuple(map(float, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
+    return (
+        [tuple(map(float, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
+    )
 
 
 def states(submission):

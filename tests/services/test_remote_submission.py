@@ -65,7 +65,11 @@ def test_from_here_to_there_and_back(profile, way):
     assert done.returncode == 0, done.stderr
     there = profile / "scratch" / "queue"
     assert (there / "jobs" / "001" / "id").exists() or (Path("queue") / "jobs" / "001" / "id").exists()
-    assert until(lambda: "12 points" in otwrap("status", "queue").stdout and otw.Submission("queue").status().is_complete)
+    assert until(
+        lambda: (
+            "12 points" in otwrap("status", "queue").stdout and otw.Submission("queue").status().is_complete
+        )
+    )
     told = otwrap("collect", "queue")
     assert told.stdout.split()[:4] == ["done", "11", "failed", "1"], told.stdout + told.stderr
     assert "task 2 of job" in otwrap("logs", "queue", "5").stdout
