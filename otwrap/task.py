@@ -33,6 +33,8 @@ __all__ = ["main", "run_task"]
 
 #: Evaluations shorter than this, in seconds, are not announced: should one kill the task, those before it show which.
 _SHORT = 0.01
+#: Seconds in which this process is asked to end, too, if a batch system ends all that belongs to a task.
+_ENDING = 2.0
 #: Seconds to end in, beside the time of the longest evaluation so far, before the time limit.
 _MARGIN = 1.0
 
@@ -177,6 +179,9 @@ class _Course:
         """Write what came of a point."""
         if evaluation.status == "cancelled":
             return
+        if evaluation.cause in ("signal", "worker lost"):
+            # Who ends this process may have ended the code just before: then it has not failed.
+            time.sleep(_ENDING)
         self.longest = max(self.longest, evaluation.wall_time)
         self.shortly = evaluation.wall_time < _SHORT
         self.file.write("done", number, *fields_of(evaluation, self.host, str(self.folder.path)))

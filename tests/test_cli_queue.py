@@ -95,7 +95,18 @@ def test_waiting_for_all_of_it(folder: Path) -> None:
 def test_cancelled(folder: Path) -> None:
     """What was cancelled is lost until it is submitted again."""
     Path("slow.py").write_text(MODEL.replace("echo working", "sleep 60"))
-    run("submit", "slow.py", "--design", "design.csv", "--scheduler", "local", "--chunk", "1", "--folder", "queue")
+    run(
+        "submit",
+        "slow.py",
+        "--design",
+        "design.csv",
+        "--scheduler",
+        "local",
+        "--chunk",
+        "1",
+        "--folder",
+        "queue",
+    )
     assert run("cancel", "queue").stdout == "5 tasks cancelled\n"
     assert wait()["lost"] == 5
     assert "otwrap resubmit" in run("status", "queue").stderr
@@ -131,7 +142,17 @@ def test_profiles_are_listed_and_shown(folder: Path) -> None:
 def test_a_command_line_of_its_own(folder: Path) -> None:
     """A model's own file submits and collects, too."""
     command = [sys.executable, "model.py"]
-    words = ["submit", "--design", "design.csv", "--scheduler", "local", "--folder", "queue", "--way", "shell"]
+    words = [
+        "submit",
+        "--design",
+        "design.csv",
+        "--scheduler",
+        "local",
+        "--folder",
+        "queue",
+        "--way",
+        "shell",
+    ]
     subprocess.run([*command, *words], check=True, capture_output=True)
     wait()
     told = subprocess.run([*command, "collect", "queue"], check=True, capture_output=True, text=True).stdout

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from ..batch import BatchFolder, write_folder
 from ..batch.chunks import chunk_size
 from ..batch.queue import Queue
+from ..batch.readme import write_readme
 from ..batch.standing import Lost, latest
 from ..batch.watch import Watch
 from ..errors import BackendError, BackendUnavailable, OtwrapError
@@ -35,6 +36,8 @@ _Results = list[tuple[int, Evaluation]]
 _FOLDER = "otwrap-jobs"
 #: Tasks that many points of unknown cost are shared out to, where the queue says how many run at a time.
 _WIDTH = 32
+#: Seconds for which a batch system that may be there is waited for.
+_GLANCE = 15.0
 #: The file that says which points a driver has taken.
 _TAKEN = "taken.txt"
 #: How many tasks a point may lose before it is recorded as killed.
@@ -105,12 +108,19 @@ class BatchBackend:
         yield from _Course(self, evaluate, tasks).results()
 
     def where(self) -> str:
-        """Return where evaluations would run now, in words.
+        """Return where evaluations would run now, in words; the batch system is asked for it.
 
         Returns
         -------
         where : str
+
+        Raises
+        ------
+        SchedulerError
+            If it does not answer, or another one does whose commands have the same names.
         """
+        command = self.scheduler.query_commands(["1"])[0]
+        self.scheduler.answer(Shell().run(command, ".", timeout=_GLANCE), "query")
         return f"the queue of {self.scheduler.title}, by {shutil.which(self.scheduler.executable())}"
 
     def close(self) -> None:
@@ -270,10 +280,12 @@ class _Course:
         path = self.backend.folder / f"{self.backend.name}-{number:03d}-{uuid.uuid4().hex[:6]}"
         points = [task.input for task in tasks]
         name = type(getattr(self.evaluate, "wrapper", None) or self.evaluate).__name__
-        folder = write_folder(path, self.evaluate, points, name=name)
+        profile = self.backend.profile.as_dict()
+        folder = write_folder(path, self.evaluate, points, name=name, profile=profile, store=None)
         lock = FileLock(str(path / "lock"))
         lock.acquire()
         sent = _Sent(folder, lock, self.backend)
+        write_readme(folder, f"otwrap collect {folder.path}", sent.queue.command_by_hand())
         self.sent.append(sent)
         sent.tasks = dict(enumerate(tasks))
         self.places.update({task.id: (sent, number) for number, task in enumerate(tasks)})

@@ -16,6 +16,7 @@ from ..process.registry import watch_folder
 
 __all__ = ["list_of_files", "pack_files", "with_files"]
 
+
 def list_of_files(files: Sequence[str]) -> bytes:
     """Return what a worker needs to know which files it has at the same place.
 

@@ -186,7 +186,8 @@ class Ipyparallel(Served):
         return str(ticket.get()) if error is None else str(error)
 
     def _cancel(self, ticket: Any) -> None:
-        ticket.abort()
+        with contextlib.suppress(RuntimeError):  # it has just ended
+            ticket.abort()
 
     def _stop(self) -> None:
         if self._cluster is not None:

@@ -10,11 +10,10 @@ __all__ = ["chunk_size", "pieces"]
 
 _T = TypeVar("_T")
 
-#: Tasks that are made of many points of which nothing is known.
+#: Tasks that are made of many points, unless they would be too short.
 _TASKS = 100
-#: Seconds that a task takes, where the time of a point is known and the time limit does not say otherwise: long
-#: against what a batch system takes to start it.
-_TASK_TIME = 600.0
+#: Seconds that a task takes at least, where the time of a point is known: long against what it takes to start.
+_TASK_TIME = 60.0
 #: What part of the time limit is used; the rest is for slower points and for starting.
 _PART = 0.8
 
@@ -54,6 +53,8 @@ def chunk_size(
     --------
     >>> chunk_size(10000, point_time=60.0, time_limit=3600.0)
     48
+    >>> chunk_size(1000, point_time=0.6, time_limit=3600.0)
+    100
     >>> chunk_size(10000)
     100
     >>> chunk_size(10, point_time=0.001)
@@ -64,11 +65,11 @@ def chunk_size(
             msg = f"chunk={chunk!r}: give how many points a task gets, 1 or more"
             raise ValueError(msg)
         return chunk
+    size = math.ceil(points / _TASKS)
     if point_time:
-        seconds = _TASK_TIME if time_limit is None else _PART * time_limit
-        size = int(seconds / point_time) * at_a_time
-    else:
-        size = math.ceil(points / _TASKS)
+        size = max(size, int(_TASK_TIME / point_time) * at_a_time)
+        if time_limit is not None:
+            size = min(size, int(_PART * time_limit / point_time) * at_a_time)
     if width is not None:
         # Four for each, so that a slow one does not hold up the rest; of short points, one for each.
         share = math.ceil(points / width)

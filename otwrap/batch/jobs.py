@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,20 @@ class JobFolder:
     @property
     def cancelled(self) -> bool:
         """Whether the whole array was cancelled."""
-        return (self.path / "cancelled").exists()
+        return self.cancelled_tasks() == set(range(1, len(self.tasks) + 1))
+
+    def cancelled_tasks(self) -> set[int]:
+        """Return which tasks were cancelled.
+
+        Returns
+        -------
+        tasks : set of int
+        """
+        try:
+            text = (self.path / "cancelled").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return set()
+        return set(map(int, text.split()))
 
     @property
     def script(self) -> Path:
@@ -124,9 +137,17 @@ class JobFolder:
         """
         write_atomic(self.path / "id", identifier + "\n")
 
-    def note_cancelled(self) -> None:
-        """Note that the whole array was cancelled."""
-        (self.path / "cancelled").touch()
+    def note_cancelled(self, tasks: Iterable[int] | None = None) -> None:
+        """Note that tasks were cancelled.
+
+        Parameters
+        ----------
+        tasks : iterable of int, optional
+            Default is all.
+        """
+        added = range(1, len(self.tasks) + 1) if tasks is None else tasks
+        together = sorted(self.cancelled_tasks() | set(added))
+        write_atomic(self.path / "cancelled", "".join(f"{task}\n" for task in together))
 
     def record_files(self) -> list[Path]:
         """Return the record files there are, those of a task's first run first.
@@ -156,7 +177,6 @@ class JobFolder:
             Of a file that need not be there.
         """
         return self.path / "logs" / f"{task}.txt"
-
 
     def log_tail(self, task: int, size: int = 2000) -> str:
         """Return the end of a task's output.

@@ -230,5 +230,4 @@ class Queue:
         if identifier is not None:
             commands = self.scheduler.cancel_command(identifier, tasks)
             self.scheduler.cancelled([self.shell.run(command, self.there) for command in commands])
-        if tasks is None:
-            job.note_cancelled()
+        job.note_cancelled(tasks)

@@ -113,6 +113,7 @@ def standing_of(
     held: Counter[tuple[str, str]] = Counter()
     at_work = set(begun)
     for job in reversed(folder.jobs()):
+        cancelled = job.cancelled_tasks()
         for task, numbers in enumerate(job.tasks, 1):
             mine = [number for number in numbers if number not in settled]
             settled.update(mine)
@@ -123,7 +124,12 @@ def standing_of(
             where = _where(job, state)
             if where == "lost":
                 lost.append(
-                    Lost(job.number, task, missing, _reason(job, state, ends.get((job.number, task), ("", ""))))
+                    Lost(
+                        job.number,
+                        task,
+                        missing,
+                        _reason(task, cancelled, state, ends.get((job.number, task), ("", ""))),
+                    )
                 )
             elif state is not None and state.state == "held":
                 held[job.id or "", state.reason] += 1
@@ -149,9 +155,9 @@ def _where(job: JobFolder, state: TaskState | None) -> str:
     return "running" if state.state == "running" else "waiting"
 
 
-def _reason(job: JobFolder, state: TaskState | None, end: tuple[str, str]) -> str:
+def _reason(task: int, cancelled: set[int], state: TaskState | None, end: tuple[str, str]) -> str:
     """Return why a task has ended before it had done all."""
-    if job.cancelled:
+    if task in cancelled:
         return "cancelled"
     return end[1] or (state.reason if state is not None else "")
 

@@ -18,7 +18,7 @@ _SHORTEST, _LONGEST, _GROWTH = 0.05, 2.0, 1.3
 #: Seconds between two questions to the batch system, which has other users: as above.
 _ASK_SHORTEST, _ASK_LONGEST = 0.5, 30.0
 #: Seconds for which records may be late on a file system of the network, after their task has ended.
-_LATE = 2.0
+_LATE = 5.0
 
 
 class Watch:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from ..errors import SchedulerError
 from ..evaluator import evaluator_of
-from ..remote import Place, Transfer, pull, push
+from ..remote import Place, Transfer, push
 from ..schedulers import seconds_of_time
 from ..submission import Submission, prepare
 from .command import Command
@@ -143,16 +144,38 @@ def push_command(options: Any) -> int:
 def pull_command(options: Any) -> int:
     """Bring what runs have left in FOLDER on another machine; once more, it brings what is new."""
     submission = Submission(options.folder)
-    place = _place(submission, options.place)
+    _place(submission, options.place)
     pause = seconds_of_time(options.every)
     while True:
-        brought = pull(submission.path, place, only=options.only or None, exclude=options.exclude)
-        _echo_transfer(brought, f"from {place}", options)
-        left = submission.missing()
+        left = _brought(submission, options, patient=pause is not None)
         if pause is None or not left:
             return 0
         note(f"{left} points have not ended; the next look is in {options.every}")
         time.sleep(pause)
+
+
+def _brought(submission: Submission, options: Any, *, patient: bool) -> int:
+    """Bring what is new, and return how many points may still come."""
+    try:
+        transfer = submission.bring(only=options.only or None, exclude=options.exclude or None)
+        _echo_transfer(transfer, f"from {submission.place}", options)
+        left = submission.missing()
+        if (
+            patient
+            and left
+            and submission.folder.about.get("profile")
+            and (status := submission.status()).is_over
+        ):
+            note(
+                f"{status.lost + status.unsubmitted} points are lost: otwrap resubmit {shlex.quote(options.folder)}"
+            )
+            return 0
+        return left
+    except SchedulerError as error:
+        if not patient:
+            raise
+        note(str(error))
+        return submission.missing()
 
 
 def _place(submission: Submission, text: str | None) -> Place:
@@ -168,8 +191,10 @@ def _place(submission: Submission, text: str | None) -> Place:
     return submission.place
 
 
-def _echo_transfer(transfer: Transfer, where: str, options: Any) -> None:
+def _echo_transfer(transfer: Transfer | None, where: str, options: Any) -> None:
     """Print what was sent or brought."""
+    if transfer is None:
+        return
     if options.as_json:
         echo_json(transfer._asdict())
     else:

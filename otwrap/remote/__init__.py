@@ -22,10 +22,13 @@ and ``times.txt`` of a point
 ``point-*/``, else                             made here until the run has ended, so nothing of a point whose
                                                ``exit_code.txt`` is here is sent, and nothing is brought of one
                                                that has none there; of the others, a newer file is not replaced
+``earlier/``                                   each side's own: neither sent nor brought. `push` puts the folder of a
+                                               point there that was put aside here, so that the point runs again
 anything else                                  the newer one counts
 =============================================  ==================================================================
 
-Nothing is ever deleted on either side. A file has its final name only when it is whole; of a point that a shell
+Nothing is ever deleted on either side, and two submissions are never mixed: the ``id`` in ``submission.json`` has to be
+the same at both ends. A file has its final name only when it is whole; of a point that a shell
 runs, ``exit_code.txt`` comes last, when its outputs are here: whoever finds it can read them. A `pull` of the small
 :data:`RESULTS` alone, as for a status, leaves it in the folder :data:`THERE`.
 """

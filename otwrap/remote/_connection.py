@@ -65,20 +65,19 @@ class Connection:
     async def _connect(self, ssh_config: str | None) -> Any:
         """Connect with the user's configuration; the host key has to be known."""
         names = ["~/.ssh/config", "/etc/ssh/ssh_config"] if ssh_config is None else [ssh_config]
-        files = map(os.path.expanduser, names)
+        files = [file for file in map(os.path.expanduser, names) if os.access(file, os.R_OK)]
         user = {} if self.place.user is None else {"username": self.place.user}
-        options = self.ssh.SSHClientConnectionOptions(
-            host=self.place.host, config=[file for file in files if os.access(file, os.R_OK)], **user
-        )
+        read = self.ssh.SSHClientConnectionOptions(host=self.place.host, config=files, **user)
         self._connection = await self.ssh.connect(
             self.place.host,
-            options=options,
-            known_hosts=self._known_hosts(options.known_hosts),
+            config=files,
+            known_hosts=self._known_hosts(read.known_hosts),
             connect_timeout=30,
             login_timeout=60,
             keepalive_interval=15,
             keepalive_count_max=4,
             agent_forwarding=False,
+            **user,
         )
         return await self._connection.start_sftp_client(path_errors="surrogateescape")
 

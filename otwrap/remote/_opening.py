@@ -36,7 +36,7 @@ def opened(
     if find_rsync() is None or shutil.which("ssh") is None:
         raise CannotCarry("there is no rsync (version 3) here, or no ssh")
     about = _asked(there, ssh_config, make)
-    _check_same(here, there, about)
+    _check_same(here, there, about, make)
     return Rsync(there, ssh_config, moved)
 
 
@@ -48,7 +48,7 @@ def _by_sftp(here: Path, there: Place, ssh_config: str | None, moved: dict[str, 
             carrier.make_folder()
         elif not carrier.has_folder():
             raise _no_folder(there)
-        _check_same(here, there, carrier.read(_ABOUT) or b"")
+        _check_same(here, there, carrier.read(_ABOUT) or b"", make)
     except BaseException:
         carrier.close()
         raise
@@ -92,8 +92,11 @@ def _no_folder(there: Place) -> SchedulerError:
     )
 
 
-def _check_same(here: Path, there: Place, about: bytes) -> None:
-    """Raise if the folder there is that of another submission."""
+def _check_same(here: Path, there: Place, about: bytes, make: bool) -> None:
+    """Raise if the folder there is that of another submission, or of none where there should be one."""
+    if not make and not about.strip():
+        msg = f"{there} holds no submission (no {_ABOUT}): nothing was brought; check the path, or `otwrap push` it first"
+        raise SchedulerError(msg)
     try:
         mine = json.loads((here / _ABOUT).read_bytes())["id"]
         theirs = json.loads(about)["id"]

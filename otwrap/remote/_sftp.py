@@ -276,7 +276,7 @@ class Sftp(Carrier):
             await self._client.symlink(entry.target, part)
         else:
             try:
-                await self._send_content(entry, source, part)
+                await self._send_content(entry, source, part, part in self._parts.get(_stem(path), []))
             except self._ssh.SFTPFailure as error:
                 raise await self._refused(path, error) from None
         await self._rename(part, self._path(path))
@@ -287,7 +287,7 @@ class Sftp(Carrier):
                 with contextlib.suppress(self._ssh.SFTPNoSuchFile):
                     await self._client.remove(other)
 
-    async def _send_content(self, entry: Entry, source: Path, part: str) -> None:
+    async def _send_content(self, entry: Entry, source: Path, part: str, begun: bool) -> None:
         """Send the content of a file, from where the part of it there ends."""
         ssh = self._ssh
         attributes = ssh.SFTPAttrs(permissions=0o666 | (entry.mode & 0o111))
@@ -295,17 +295,14 @@ class Sftp(Carrier):
         with source.open("rb") as file:
             before = os.fstat(file.fileno())
             async with self._client.open(part, flags, attributes, encoding=None) as target:
-                offset = _resumed((await target.stat()).size or 0, before.st_size)
+                offset = _resumed((await target.stat()).size or 0, before.st_size) if begun else 0
                 file.seek(offset)
                 while content := file.read(_CHUNK):
                     await target.write(content, offset)
                     offset += len(content)
                 await target.utime((entry.mtime, entry.mtime))
             after = os.fstat(file.fileno())
-        if (before.st_size, before.st_mtime_ns) != (
-            after.st_size,
-            after.st_mtime_ns,
-        ) or offset != after.st_size:
+        if (before.st_mtime_ns, offset) != (after.st_mtime_ns, after.st_size):
             raise LineBroken(f"{source} was changed while it was sent")
 
     async def _rename(self, old: str, new: str) -> None:

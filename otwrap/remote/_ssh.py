@@ -165,6 +165,10 @@ def refusal(login: str, said: str) -> SchedulerError:
     if "Could not resolve hostname" in said and "Temporary failure" not in said:
         msg = f"there is no host {login} ({words}); check the name, and the Host entries in ~/.ssh/config"
         return SchedulerError(msg)
-    if "Bad configuration option" in said or "Bad owner or permissions" in said or "terminating, " in said:
+    if (
+        "Bad configuration option" in said
+        or "Bad owner or permissions" in said
+        or "Can't open user config" in said
+    ):
         return SchedulerError(f"ssh cannot read its configuration: {words}")
     return LineBroken(f"no connection to {login}: {words}")

@@ -5,26 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..batch import BatchFolder, JobFolder
+from ..batch import JobFolder
 from ..batch.arrivals import Arrival, Arrivals
-from ..batch.chunks import chunk_size
 from ..batch.folder import point_folder
-from ..batch.queue import Queue
 from ..batch.shell import write_point_again
 from ..batch.standing import Standing, latest
 from ..batch.watch import Watch
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..evaluator import evaluator_of
-from ..remote import RESULTS, Place, RemoteShell, Shell, pull, push
-from ..schedulers import Profile, Resources, create_scheduler
+from ..remote import RESULTS, pull, push
+from ..schedulers import Resources
 from ..store import Store
 from .collecting import Collected, collect_into
 from .models import check_model, model_of
+from .site import Site
 from .status import Status, status_of
 
 __all__ = ["Submission"]
@@ -33,7 +31,7 @@ __all__ = ["Submission"]
 _PAUSE_REMOTE = 30.0
 
 
-class Submission:
+class Submission(Site):
     """What is queued elsewhere.
 
     Parameters
@@ -66,46 +64,12 @@ class Submission:
         model: Any = None,
         store: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.folder = BatchFolder(folder)
+        super().__init__(folder)
         self._given = model
         if model is not None:
             check_model(self.folder, evaluator_of(model))
         own = self.folder.about.get("store") or self.folder.path / "evaluations.db"
         self.store = os.path.abspath(os.path.expanduser(own if store is None else store))
-
-    @property
-    def path(self) -> Path:
-        """The folder."""
-        return self.folder.path
-
-    @property
-    def place(self) -> Place | None:
-        """Where it is on another machine; `None` if it is not."""
-        text = self.folder.about.get("place")
-        return None if text is None else Place.parse(text)
-
-    @cached_property
-    def profile(self) -> Profile:
-        """The settings of the site that it was submitted with.
-
-        Raises
-        ------
-        InputError
-            If it was only prepared.
-        """
-        words = self.folder.about.get("profile")
-        if words is None:
-            msg = f"{self.path} was prepared without a batch system: it has no jobs; `otwrap submit` makes a folder with some"
-            raise InputError(msg)
-        return Profile.from_dict(words)
-
-    @cached_property
-    def queue(self) -> Queue:
-        """Its jobs."""
-        place = self.place
-        shell = Shell() if place is None else RemoteShell(place.login, place.directory)
-        there = None if place is None else place.directory
-        return Queue(self.folder, create_scheduler(self.profile), shell, there)
 
     def status(self) -> Status:
         """Ask the batch system, look at the records, and count.
@@ -136,8 +100,7 @@ class Submission:
         StoreError
             If somebody else writes the store, or it holds the evaluations of another model.
         """
-        if self.place is not None:
-            pull(self.path, self.place)
+        self.bring()
         watch = Watch(self.folder, self._queue_if_any(), self._reader())
         watch.new()
         return self._put(watch.all)
@@ -201,6 +164,17 @@ class Submission:
         jobs : list of JobFolder
             None if there is nothing to do.
         """
+        with self._alone():
+            return self._submitted_again(failed, resources, chunk, at_a_time)
+
+    def _submitted_again(
+        self,
+        failed: bool,
+        resources: Resources | Mapping[str, Any] | None,
+        chunk: int | None,
+        at_a_time: int | None,
+    ) -> list[JobFolder]:
+        """Submit points once more, alone."""
         _, standing = self._look(self._reader())
         numbers = sorted(standing.points["lost"] + standing.points["not submitted"])
         cut_off = [job for job in self.folder.jobs() if job.id is None and not job.cancelled]
@@ -250,12 +224,15 @@ class Submission:
         tasks : int
             How many were cancelled.
         """
+        _, standing = self._look(None)
+        left = {*standing.points["running"], *standing.points["waiting"], *standing.points["not submitted"]}
+        wanted = left if points is None else left & set(points)
         cancelled = 0
-        wanted = None if points is None else set(points)
         for job in self.folder.jobs():
-            tasks = [n for n, numbers in enumerate(job.tasks, 1) if wanted is None or wanted & set(numbers)]
-            if tasks and not job.cancelled:
-                self.queue.cancel(job, None if wanted is None else tasks)
+            tasks = [n for n, numbers in enumerate(job.tasks, 1) if wanted & set(numbers)]
+            tasks = [n for n in tasks if n not in job.cancelled_tasks()]
+            if tasks:
+                self.queue.cancel(job, None if len(tasks) == len(job.tasks) else tasks)
                 cancelled += len(tasks)
         return cancelled
 
@@ -292,9 +269,10 @@ class Submission:
         """Ask, then read: what ends in between has its records."""
         watch = Watch(self.folder, self.queue, model)
         watch.ask()
-        if self.place is not None:
-            # Records say all; where a shell ran the code, its outputs do.
-            pull(self.path, self.place, only=RESULTS if self.folder.way == "worker" else None)
+        if self.place is not None and self.folder.way == "worker":
+            pull(self.path, self.place, only=RESULTS)
+        else:  # where a shell runs the code, there are no records that say all
+            self.bring()
         watch.new()
         return watch, watch.standing()
 
@@ -305,8 +283,7 @@ class Submission:
         while not over and (end is None or time.monotonic() < end):
             if asked := watch.ask():
                 over = status_of(self.folder, watch.standing(), watch.all).is_over
-            if self.place is not None:
-                pull(self.path, self.place)
+            self.bring()
             if arrivals := watch.new():
                 self._put(arrivals)
                 yield arrivals
@@ -315,35 +292,6 @@ class Submission:
                 time.sleep(_PAUSE_REMOTE)
             elif not (asked and over):
                 watch.sleep()
-
-    def arrange(
-        self, numbers: Sequence[int], profile: Profile, point_time: float | None = None
-    ) -> list[JobFolder]:
-        """Write the folders of the arrays that points need; submit nothing.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Of the points.
-        profile : Profile
-            How they are submitted.
-        point_time : float, optional
-            Seconds that a point takes, as far as it is known.
-
-        Returns
-        -------
-        jobs : list of JobFolder
-        """
-        size = chunk_size(
-            len(numbers),
-            chunk=profile.chunk,
-            point_time=point_time,
-            time_limit=profile.resources.time,
-            at_a_time=max(1, profile.resources.cpus // self.folder.about["cpus"]),
-        )
-        return self.queue.arrange(
-            numbers, profile.resources, chunk=size, python=profile.python, at_a_time=profile.at_a_time
-        )
 
     def missing(self) -> int:
         """Return how many points have not ended, as far as it can be seen here.

@@ -112,6 +112,26 @@ def test_request_to_end_costs_the_point_in_flight_alone(submission):
     assert begun(folder).keys() == {(1, 1)}
 
 
+def test_a_code_that_is_ended_with_its_task_has_not_failed(submission):
+    """A batch system ends the code first and the worker a moment later: nothing is recorded of the point."""
+    folder, _ = submission([(0.0, 0.0), (1.0, 60.0)])
+    process = started(folder)
+    until(lambda: (1, 1) in begun(folder))
+    until(lambda: codes_of(process.pid))
+    for pid in codes_of(process.pid):
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert sorted(ended(folder)) == [0]
+
+
+def codes_of(pid):
+    """Return the processes that run the code for a worker."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"time.sleep(s)" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
 def begun(folder):
     """Return what was begun and has not ended."""
     arrivals = Arrivals(folder)

@@ -408,6 +408,7 @@ def test_names_that_shells_do_not_bear(odd_folder: Path, near: Path) -> None:
         "a -> b",
     ):
         write(odd_folder, f"files/{name}/{name}", name)
+    write(odd_folder, "submission.json", "{}")
     write(odd_folder, "jobs/001/script.sh", "#!/bin/sh\n")
     (odd_folder / "jobs/001/script.sh").chmod(0o755)
     place = Place("cluster", f"runs/{odd_folder.name}")
@@ -449,6 +450,9 @@ def test_a_directory_that_is_not_there(here: Path, near: Path) -> None:
     with pytest.raises(SchedulerError, match=r"cluster has no folder 'nowhere'.*otwrap push"):
         pull(here, "cluster:nowhere", way="rsync")
     write(near, "file", "")
+    with pytest.raises(SchedulerError, match=r"cluster:\. holds no submission.*nothing was brought"):
+        pull(here, "cluster:~", way="rsync")
+    assert not (here / "file").exists()
     with pytest.raises(SchedulerError, match="cannot be made"):
         push(here, "cluster:file/below", way="rsync")
 

@@ -112,29 +112,45 @@ def test_an_idle_worker_gives_its_engine_back(folder):
         second.close()
 
 
-def test_an_engine_that_joins_is_used(folder):
+@pytest.fixture
+def late_engine(folder):
+    """A function that starts one more engine, which is ended."""
+    started = []
+
+    def start():
+        words = [sys.executable, "-m", "ipyparallel.engine", "--log-level=40"]
+        started.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        return started[-1].pid
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def test_an_engine_that_joins_is_used(late_engine):
     """One that is started in the middle of a sample gets points too."""
     backend = Ipyparallel()
-    late = []
-    try:
-        with otw.Campaign(WhoAmI(), backend, verbosity=False) as campaign:
-            workers = set()
-            for evaluation in campaign.run([[float(i), 0.05] for i in range(10_000)]):
-                assert evaluation.done, evaluation.error
-                workers.add(evaluation.output[0])
-                if len(workers) == 2 and not late:
-                    engine = [sys.executable, "-m", "ipyparallel.engine", "--log-level=40"]
-                    late.append(
-                        subprocess.Popen(engine, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                    )
-                if len(workers) == 3:
-                    break
-            assert parent(evaluation.output[0]) == late[0].pid
-    finally:
-        backend.close()
-        for process in late:
-            process.terminate()
-            process.wait(timeout=30)
+    engines, late = set(), None
+    with otw.Campaign(WhoAmI(), backend, verbosity=False) as campaign:
+        for evaluation in campaign.run([[float(i), 0.05] for i in range(10_000)]):
+            assert evaluation.done, evaluation.error
+            engines.add(parent(evaluation.output[0]))
+            if len(engines) == 2 and late is None:
+                late = late_engine()
+            if len(engines) == 3:
+                break
+    backend.close()
+    assert late in engines
+
+
+def test_a_call_that_has_ended_can_be_cancelled(folder):
+    """As it may while a backend is being closed."""
+    backend = Ipyparallel()
+    call = backend._connected()[0].apply_async(os.getpid)
+    call.get(60)
+    backend._cancel(call)
+    backend.close()
 
 
 def test_a_cluster_that_does_not_run_is_told(nothing_runs):

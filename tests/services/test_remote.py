@@ -302,6 +302,7 @@ def test_a_driver_that_is_killed(far: Far, here: Path, way: str, call: str) -> N
 
 def test_records_that_grow(far: Far, here: Path, way: str) -> None:
     """What was added to records comes, and with rsync nothing else."""
+    push(here, far.place, way=way)
     record = write(far.folder, "jobs/001/records/1.rec", b"x" * 99 + b"\n")
     with record.open("ab") as file:
         for _ in range(40_000):
@@ -376,9 +377,13 @@ def test_a_host_that_does_not_exist(far: Far, here: Path, way: str) -> None:
 
 
 def test_a_folder_that_is_not_there(far: Far, here: Path, way: str) -> None:
-    """There is nothing to be brought from where nothing was sent."""
+    """There is nothing to be brought from where nothing was sent, be it a folder with other things."""
     with pytest.raises(SchedulerError, match="has no folder.*otwrap push"):
         pull(here, far.place, way=way)
+    write(far.folder, "diary.txt", "private")
+    with pytest.raises(SchedulerError, match="holds no submission.*nothing was brought"):
+        pull(here, far.place, way=way)
+    assert not (here / "diary.txt").exists()
 
 
 def test_another_submission(far: Far, here: Path, way: str) -> None:
@@ -411,6 +416,7 @@ def test_a_full_disk_there(far: Far, here: Path, way: str) -> None:
 def test_odd_names(far: Far, tmp_path: Path, way: str) -> None:
     """Names that shells, lists of files or other encodings do not bear go there and back."""
     here = tmp_path / "odd"
+    write(here, "submission.json", "{}")
     for name in (
         "a'b",
         '"',
@@ -445,6 +451,17 @@ def test_a_host_for_files_only(far: Far, here: Path, need: Callable[[bool, str],
             push(here, far.place, ssh_config=server.config, way="rsync")
 
 
+def test_a_host_behind_another_one(far: Far, here: Path, way: str, tmp_path: Path) -> None:
+    """Hosts that are reached by way of others, as the configuration says, are reached."""
+    text = far.config.read_text()
+    # ssh itself does not bear a space in the name of this file where it calls itself.
+    config = tmp_path / "config"
+    config.write_text(text + text.replace("Host cluster\n", "Host inner\n    ProxyJump cluster\n"))
+    assert push(here, Place("inner", str(far.folder)), way=way, ssh_config=config).files == 5
+    shell = RemoteShell("inner", str(far.folder), ssh_config=config)
+    assert shell.run(["pwd"]).stdout == f"{far.folder}\n"
+
+
 def test_rsync_comes_first(far: Far, here: Path) -> None:
     """Where both are there, it is rsync."""
     assert push(here, far.place).way == "rsync"
@@ -459,8 +476,9 @@ def test_in_a_notebook(far: Far, here: Path, way: str) -> None:
     assert asyncio.run(cell()) == 5
 
 
-def test_a_file_that_may_not_be_read(far: Far, here: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what root may not read either can be shown here: a link to nothing is left out, the rest comes."""
+def test_what_cannot_travel(far: Far, here: Path, way: str) -> None:
+    """Links to nothing, round and round, and pipes are left out, the rest comes."""
+    push(here, far.place, way=way)
     end(far.folder, 1)
     (far.folder / "point-000001" / "scratch").symlink_to("/nowhere/at/all")
     (far.folder / "point-000001" / "round").symlink_to("round")

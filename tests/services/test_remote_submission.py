@@ -83,6 +83,18 @@ def test_from_here_to_there_and_back(profile, way):
     assert os.path.commonpath([failure.workdir, Path("queue").absolute()]) == str(Path("queue").absolute())
 
 
+def test_filters_hold_for_what_comes_later(profile):
+    """What `pull` was told to leave out, `collect` leaves out too."""
+    Path("wrapper.py").write_text(Path("wrapper.py").read_text().replace("sleep 0.3", "sleep 8"))
+    words = ["--profile", "cluster", "--way", "shell", "--folder", "queue"]
+    otwrap("submit", "wrapper.py", "--grid", "x=[1,2]", *words)
+    otwrap("pull", "queue", "--exclude", "*/stderr.txt")
+    assert until(lambda: otw.Submission("queue").status().is_complete)
+    assert otwrap("collect", "queue").stdout.split()[:2] == ["done", "2"]
+    assert len(list(Path("queue").glob("point-*/stdout.txt"))) == 2
+    assert not list(Path("queue").glob("point-*/stderr.txt"))
+
+
 def test_pushed_by_hand_and_pulled_until_all_is_there(profile):
     """A folder that was only prepared goes there, runs by its README, and `pull --every` waits for it."""
     otwrap("prepare", "wrapper.py", "--design", "design.csv", "--folder", "queue")

@@ -195,7 +195,7 @@ def test_cancelled_and_taken_up_again(model, here):
     """`cancel` leaves what has ended and ends the codes; `resubmit` runs the rest."""
     submission = submit(model, [[0.0, 0.0], [1.0, 30.0], [2.0, 0.0]], chunk=1, at_a_time=1)
     until(lambda: len(runs(here)) == 2)
-    assert submission.cancel() == 3
+    assert submission.cancel() == 2
     until(lambda: submission.status().is_over)
     status = submission.status()
     assert (status.done, status.lost) == (1, 2) and status.lost_tasks[0].reason == "cancelled"
@@ -221,6 +221,14 @@ def test_arrays_are_split_where_the_site_limits_them(model, here):
     submission = otw.submit(model, design(5), profile=profile)
     assert [len(job.tasks) for job in submission.folder.jobs()] == [2, 2, 1]
     assert submission.wait(60).done == 5
+
+
+def test_nothing_is_submitted_by_two_at_once(model, here):
+    """While another process submits, `resubmit` refuses, and says who it is."""
+    submission = submit(model, design(1))
+    submission.wait(60)
+    with otw.Submission(submission.path)._alone(), pytest.raises(InputError, match=f"process {os.getpid()}"):
+        submission.resubmit(failed=True)
 
 
 def test_the_ids_stand_in_the_store(model, here):
@@ -280,7 +288,9 @@ def test_a_folder_from_elsewhere_runs_nothing(model, here):
 def test_another_model_is_refused(model, here):
     """What was submitted with one model is not collected as another's."""
     submission = submit(model, design(1))
-    other = otw.Wrapper(["x", "s"], ["y"], command=["other"], parsers=[otw.parsers.Value("stdout.txt", "y =")])
+    other = otw.Wrapper(
+        ["x", "s"], ["y"], command=["other"], parsers=[otw.parsers.Value("stdout.txt", "y =")]
+    )
     with pytest.raises(OtwrapError, match="the command or the version"):
         otw.Submission(submission.path, model=other)
     submission.wait(60)
