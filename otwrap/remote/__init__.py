@@ -16,7 +16,7 @@ names                                          what happens to them
 ``attempts.json cancelled``
 ``jobs/*/id``                                  the first one counts: never sent; brought if it is missing here
 ``jobs/*/records/``                            made there: never sent. A record file here only grows: one that is
-                                               no longer version of it is kept beside it
+                                               no continuation of it is kept beside it
 ``jobs/*/logs/ kept/``, ``exit_code.txt``      made there: never sent; brought whenever they differ
 and ``times.txt`` of a point
 ``point-*/``, else                             made here until the run has ended, so nothing of a point whose
@@ -28,8 +28,8 @@ anything else                                  the newer one counts
 =============================================  ==================================================================
 
 Nothing is ever deleted on either side, and two submissions are never mixed: the ``id`` in ``submission.json`` has to be
-the same at both ends. A file has its final name only when it is whole; of a point that a shell
-runs, ``exit_code.txt`` comes last, when its outputs are here: whoever finds it can read them. A `pull` of the small
+the same at both ends. A file has its final name only when it is whole; of a point that a shell runs,
+``exit_code.txt`` comes last, when its outputs are here: whoever finds it can read them. A `pull` of the small
 :data:`RESULTS` alone, as for a status, leaves it in the folder :data:`THERE`.
 """
 
