@@ -314,6 +314,11 @@ class _Starter:
 
     def _take_in(self, connection: Connection[Any, Any], said: dict[str, str], crew: Crew) -> None:
         """Compare versions, send the model."""
+        if connection.poll():
+            # It has nothing to say yet, so this is its end: it came when there was nothing to do, and did not wait.
+            self.backend._come.add(int(said["number"]))
+            connection.close()
+            return
         if different := difference(said, hello()):
             _refuse(said, different)
         self.backend._come.add(int(said["number"]))

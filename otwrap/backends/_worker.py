@@ -71,6 +71,8 @@ def join(host: str, port: int, idle: float | None = None) -> None:
     threading.Thread(target=_follow_starter, daemon=True).start()
     connection.send_bytes(pickle.dumps({**hello(), "number": number}))
     try:
+        if not connection.poll(idle):  # the points were done before it came
+            return
         driver_path = pickle.loads(connection.recv_bytes())
     except (EOFError, ConnectionError):  # the driver has no use for this worker any more
         return

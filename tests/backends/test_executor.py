@@ -79,6 +79,35 @@ def test_a_script_that_forgets_its_executor_ends(tmp_path):
     assert ended.stdout == "[6]\n"
 
 
+LATE = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+import openturns as ot, otwrap as otw
+class Late(ThreadPoolExecutor):
+    seconds = [0.0, 1.0]
+    def submit(self, function, *arguments):
+        delay = self.seconds.pop(0) if self.seconds else 0.0
+        return super().submit(lambda: time.sleep(delay) or function(*arguments))
+executor = Late(2)
+f = otw.Parallelizer(ot.SymbolicFunction(["x"], ["2 * x"]), executor, 2, verbosity=False)
+print(*f([[3.0], [4.0]]))
+REST
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [("", "[6] [8]\n"), ("time.sleep(8.0); print(*f([[5.0], [6.0], [7.0]]))", "[6] [8]\n[10] [12] [14]\n")],
+    ids=["and the script ends", "and leaves, and another one is started"],
+)
+def test_a_worker_that_comes_when_all_is_done_does_not_wait(rest, said, tmp_path):
+    """It comes late, finds nobody who takes it in, and gives its place back."""
+    script = tmp_path / "study.py"
+    script.write_text(LATE.replace("REST", rest))
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == said
+
+
 def test_the_number_of_places_is_the_executors():
     """`n_cpus=-1` means as many as it has; one that does not say so is asked for `n_cpus`."""
     with ThreadPoolExecutor(3) as executor:
