@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,11 +82,18 @@ def dask_by_ssh() -> Iterator[Engine]:
 
 
 @contextmanager
+def one_slurm() -> Iterator[None]:
+    """Run a Slurm, or use that of the tests which runs, as the commands of Slurm know one at a time."""
+    with nullcontext() if "otwrap-tests-slurm" in os.environ.get("SLURM_CONF", "") else slurm():
+        yield
+
+
+@contextmanager
 def dask_in_slurm() -> Iterator[Engine]:
     """Have dask start a SLURMCluster, on a real Slurm of two nodes."""
     _need("jobqueue", "distributed", "dask_jobqueue")
     with (
-        slurm(),
+        one_slurm(),
         tempfile.TemporaryDirectory() as logs,
         _configured("Dask", jobqueue="slurm", jobs=2, options=job_options(logs)) as engine,
     ):
@@ -227,7 +234,7 @@ def queue_here() -> Iterator[Engine]:
 @contextmanager
 def queue_of_slurm() -> Iterator[Engine]:
     """Have a real Slurm of two nodes as a batch system."""
-    with slurm(), tempfile.TemporaryDirectory() as folder, _configured("Slurm", folder=folder) as engine:
+    with one_slurm(), tempfile.TemporaryDirectory() as folder, _configured("Slurm", folder=folder) as engine:
         yield engine
 
 

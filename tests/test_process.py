@@ -400,6 +400,8 @@ def test_end_all(tmp_path: Path, short_grace: None) -> None:
     with ThreadPoolExecutor(3) as pool:
         errors = pool.map(one, range(3))
         assert wait_for(lambda: len(list(tmp_path.glob("*/escaped"))) == 3)
+        # A code may be at work before its own thread has noted that it runs.
+        assert wait_for(lambda: len(ours.live) == 3)
         assert end_all() == 3
         assert [(error.status, error.cause) for error in errors] == 3 * [("cancelled", "cancelled")]
     assert not list(tmp_path.glob("*/second"))

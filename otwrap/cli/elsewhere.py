@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from ..errors import SchedulerError
+from ..batch import check_target
+from ..errors import InputError, SchedulerError
 from ..evaluator import evaluator_of
 from ..remote import Place, Transfer, push
 from ..schedulers import seconds_of_time
@@ -18,6 +19,7 @@ from .output import echo_json, note
 from .samples import found_of, model_argument, points_of, sample_options
 
 __all__ = [
+    "check_folder",
     "collect",
     "folder_argument",
     "json_option",
@@ -41,6 +43,26 @@ store_option = click.option(
     help="Where the evaluations go. Default is where `submit` was told, else evaluations.db in FOLDER.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def check_folder(path: str | None) -> None:
+    """Refuse a folder that is to be made, and is there and not empty.
+
+    Parameters
+    ----------
+    path : str or None
+        As typed.
+
+    Raises
+    ------
+    click.UsageError
+        If it is.
+    """
+    try:
+        if path is not None:
+            check_target(path)
+    except InputError as error:
+        raise click.UsageError(f"--folder: {error}") from None
 
 
 def submission_of(options: Any) -> Submission:
@@ -71,6 +93,7 @@ def prepare_command(options: Any) -> int:
     README.txt in the folder says what to type there; `collect` takes in what was run. `submit --way shell` does the
     same for a batch system.
     """
+    check_folder(options.folder)
     found = found_of(options.model)
     points = points_of(found, evaluator_of(found.model).inputs, options).values
     made = prepare(found.model, points, options.folder, collect=_collecting(options), name=found.name)

@@ -14,7 +14,7 @@ from ..submission import Status, Submission, submit
 from ..submission.status import moment
 from ..submission.submitting import rehearse
 from .command import Command
-from .elsewhere import folder_argument, json_option, model_option, submission_of
+from .elsewhere import check_folder, folder_argument, json_option, model_option, submission_of
 from .output import aligned, echo_json, note
 from .samples import found_of, model_argument, points_of, sample_options
 
@@ -119,6 +119,7 @@ def submit_command(options: Any) -> int:
 
     Then: `otwrap status FOLDER`, `otwrap collect FOLDER`, `otwrap resubmit FOLDER`.
     """
+    check_folder(options.folder)
     found = found_of(options.model)
     points = points_of(found, evaluator_of(found.model).inputs, options).values
     words = {

@@ -32,13 +32,14 @@ def test_a_killed_worker_of_loky_costs_no_point():
     """`kill -9` in the middle of 200 points: 200 answers, although loky itself would break."""
     loky = pytest.importorskip("joblib.externals.loky")
     points = [[float(i), 0.005] for i in range(200)]
-    with loky.ProcessPoolExecutor(2) as executor, otw.Campaign(WhoAmI(), executor) as campaign:
-        for number, evaluation in enumerate(campaign.run(points)):
-            assert evaluation.done, evaluation.error
-            if number == 50:
-                os.kill(int(evaluation.output[0]), signal.SIGKILL)
-        assert len(campaign.evaluations) == 200
-        assert len({evaluation.output for evaluation in campaign.evaluations}) == 3
+    with loky.ProcessPoolExecutor(2) as executor:
+        with otw.Campaign(WhoAmI(), executor) as campaign:
+            for number, evaluation in enumerate(campaign.run(points)):
+                assert evaluation.done, evaluation.error
+                if number == 50:
+                    os.kill(int(evaluation.output[0]), signal.SIGKILL)
+            assert len(campaign.evaluations) == 200
+            assert len({evaluation.output for evaluation in campaign.evaluations}) == 3
         # The executor itself has not noticed.
         assert executor.submit(int, "3").result() == 3
 
@@ -52,8 +53,9 @@ def test_an_executor_is_not_shut_down_and_its_places_are_given_back():
         assert executor.submit(int, "3").result(timeout=5) == 3
 
 
-def test_the_end_of_an_executor_does_not_hang():
+def test_the_end_of_an_executor_does_not_hang(monkeypatch):
     """A `with` block of an executor ends although nobody has closed the function; idle workers leave."""
+    monkeypatch.setattr("otwrap.backends.executor.IDLE", 0.5)
     clock = time.monotonic()
     with ThreadPoolExecutor(2) as executor:
         function = otw.Parallelizer(WhoAmI(), executor, verbosity=False)
@@ -72,6 +74,8 @@ def test_a_script_that_forgets_its_executor_ends(tmp_path):
     script.write_text(
         "from concurrent.futures import ThreadPoolExecutor\n"
         "import openturns as ot, otwrap as otw\n"
+        "import otwrap.backends.executor as door\n"
+        "door.IDLE = 0.5\n"
         "f = otw.Parallelizer(ot.SymbolicFunction(['x'], ['2 * x']), ThreadPoolExecutor(2))\n"
         "print(f([3.0]))\n"
     )
@@ -83,6 +87,8 @@ LATE = """
 import time
 from concurrent.futures import ThreadPoolExecutor
 import openturns as ot, otwrap as otw
+import otwrap.backends.executor as door
+door.IDLE = 0.5
 class Late(ThreadPoolExecutor):
     seconds = [0.0, 1.0]
     def submit(self, function, *arguments):
@@ -97,7 +103,7 @@ REST
 
 @pytest.mark.parametrize(
     ("rest", "said"),
-    [("", "[6] [8]\n"), ("time.sleep(8.0); print(*f([[5.0], [6.0], [7.0]]))", "[6] [8]\n[10] [12] [14]\n")],
+    [("", "[6] [8]\n"), ("time.sleep(3.0); print(*f([[5.0], [6.0], [7.0]]))", "[6] [8]\n[10] [12] [14]\n")],
     ids=["and the script ends", "and leaves, and another one is started"],
 )
 def test_a_worker_that_comes_when_all_is_done_does_not_wait(rest, said, tmp_path):

@@ -129,7 +129,9 @@ def test_a_code_that_is_ended_with_its_task_has_not_failed(submission):
 def codes_of(pid):
     """Return the processes that run the code for a worker."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"time.sleep(s)" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [
+        int(child) for child in children if b"time.sleep(s)" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
 def begun(folder):
