@@ -372,8 +372,8 @@ def test_readme_has_two_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 2, "the commands that .ci/run takes from the README begin with `python3 -m venv`"
-    words = [shlex.split(command)[-1] for command in commands]
-    assert words == ["examples/beam/study.py", ".venv/bin/pytest"]
+    words = [shlex.split(command.rpartition("&&")[2]) for command in commands]
+    assert words == [[".venv/bin/python", "examples/beam/study.py"], [".venv/bin/pytest", "-n", "4"]]
     assert "'^python3 -m venv'" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 

@@ -317,6 +317,7 @@ class _Starter:
         if connection.poll():
             # It has nothing to say yet, so this is its end: it came when there was nothing to do, and did not wait.
             self.backend._come.add(int(said["number"]))
+            self.backend._dead[int(said["number"])] = time.monotonic()
             connection.close()
             return
         if different := difference(said, hello()):
