@@ -318,7 +318,7 @@ class Submission(Site):
 
     def _note_jobs(self) -> None:
         """Note the ids of the jobs in the store, if that is the study's own."""
-        if self.folder.about.get("store") and os.path.exists(self.store):
+        if os.path.exists(self.store):
             with Store(self.store) as store:
                 ids = [job.id for job in self.folder.jobs() if job.id is not None]
                 store.change_submission(self.folder.id, jobs=ids, is_open=True)
