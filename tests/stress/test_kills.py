@@ -7,6 +7,7 @@ A few kills by default; ``OTWRAP_STRESS_KILLS=100 pytest -m slow tests/stress`` 
 import itertools
 import os
 import random
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,8 +63,11 @@ def test_two_drivers_on_one_store(tmp_path):
     study = Study(tmp_path / "study", Case("multiprocessing", "sample", "", "", 0, 0.0, False))
     first = study.start()
     wait_for(lambda: study.recorded(1) or first.poll() is not None, 60)
+    # However slow the start of the second one is, the first one is not done.
+    first.send_signal(signal.SIGSTOP)
     second = study.start()
     assert second.wait(60) == 1
+    first.send_signal(signal.SIGCONT)
     assert f"process {first.pid} on " in study.printed(2)
     assert "StoreError" in study.printed(2)
     assert first.wait(60) == 0, study.printed(1)
